@@ -1,0 +1,177 @@
+"""The `mockbm` command."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from . import __version__
+from .client import AdminClient
+from .document import ScenarioError
+from .mock import UnknownScenario
+from .scenario import check_scenarios, load_scenarios, shipped_scenarios
+from .server import MockServer
+
+_directory = click.argument(
+    "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mockbm")
+def main() -> None:
+    """A mock of BuildMaster's Get Releases endpoint, answering from scenario files.
+
+    A scenario is one YAML file: a complete, named state of the mocked instance. Without a
+    DIRECTORY, the scenarios that come with mockbm are used.
+
+    \b
+    Start a mock and ask it for the active releases:
+      mockbm serve
+      curl -H "X-ApiKey: abc12345" "http://127.0.0.1:8080/api/releases?status=active"
+
+    \b
+    Make it an instance without releases, from another terminal:
+      mockbm use empty
+
+    \b
+    Look over scenario files of your own, then serve them:
+      mockbm check tests/scenarios
+      mockbm serve tests/scenarios --scenario two-active
+    """
+
+
+@main.command()
+@_directory
+@click.option(
+    "--host", envvar="MOCKBM_HOST", default="127.0.0.1", show_default=True, help="Listen here."
+)
+@click.option(
+    "--port",
+    envvar="MOCKBM_PORT",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Listen on this port; 0 takes any free one.",
+)
+@click.option("--scenario", envvar="MOCKBM_SCENARIO", help="The scenario active at the start.")
+@click.option(
+    "--strict/--no-strict",
+    envvar="MOCKBM_STRICT",
+    default=True,
+    show_default=True,
+    help="Refuse unknown parameters, as BuildMaster does, or ignore them.",
+)
+@click.option(
+    "--port-file",
+    envvar="MOCKBM_PORT_FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the port into this file once the mock listens.",
+)
+def serve(directory: Path | None, port_file: Path | None, **options: Any) -> None:
+    """Serve the scenarios of DIRECTORY until Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      mockbm serve
+      mockbm serve tests/scenarios --scenario outage --port 9000
+      mockbm serve --port 0 --port-file mockbm.port
+
+    Each option has a variable of its name, such as MOCKBM_PORT; DIRECTORY has MOCKBM_SCENARIOS.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        server = MockServer(directory, **options)
+        server.start()
+    except (ScenarioError, UnknownScenario) as error:
+        _fail(error)
+    except OSError as error:
+        _fail(f"cannot listen on {options['host']}:{options['port']}: {error.strerror or error}")
+    try:
+        if port_file:
+            port_file.write_text(f"{server.port}\n")
+        click.echo(
+            f"mockbm listening on {server.url} (scenario {server.active}); try: "
+            f'curl -H "X-ApiKey: {_some_key(server)}" {server.url}/api/releases'
+        )
+        while not stop.wait(3600):  # in slices, because Windows cannot interrupt an endless wait
+            pass
+    except OSError as error:
+        _fail(f"cannot write the port file: {error}")
+    finally:
+        server.stop()
+
+
+@main.command()
+@_directory
+def check(directory: Path | None) -> None:
+    """Check the scenario files of DIRECTORY and print every problem.
+
+    Each is one line, `path:line:column: where: what is wrong`. The exit status is 1 where there
+    is a problem, else 0.
+    """
+    directory = directory or shipped_scenarios()
+    try:
+        scenarios = check_scenarios(directory)
+    except ScenarioError as error:
+        _fail(error)
+    click.echo(f"{directory}: {len(scenarios)} scenarios, no problems")
+
+
+@main.command("list")
+@_directory
+def list_(directory: Path | None) -> None:
+    """List the scenarios of DIRECTORY: name, number of releases, description."""
+    try:
+        scenarios = load_scenarios(directory or shipped_scenarios())
+    except ScenarioError as error:
+        _fail(error)
+    width = max(len(name) for name in scenarios)
+    for scenario in scenarios.values():
+        count = len(scenario.releases)
+        description = " ".join(scenario.description.split())
+        click.echo(f"{scenario.name:<{width}}  {count:>6}  {description}".rstrip())
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--url",
+    envvar="MOCKBM_URL",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where the mock listens.",
+)
+def use(name: str, url: str) -> None:
+    """Make the scenario NAME active in a running mock.
+
+    \b
+    Examples:
+      mockbm use empty
+      mockbm use documented --url http://mock.test:9000
+    """
+    try:
+        AdminClient(url).use(name)
+    except (UnknownScenario, RuntimeError) as error:
+        _fail(error)
+    except (OSError, ValueError) as error:
+        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
+    click.echo(f"{name} is now active at {url}")
+
+
+def _some_key(server: MockServer) -> str:
+    try:
+        return server.api_key
+    except LookupError:
+        return "none-is-accepted"
+
+
+def _fail(error: object) -> NoReturn:
+    click.echo(str(error), err=True)
+    raise SystemExit(1)

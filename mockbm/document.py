@@ -1,0 +1,226 @@
+"""One YAML file as plain values, with a position for everything that can be wrong with it.
+
+Every scalar is text, whatever it looks like; only `null`, `~` and nothing at all are null. Keys
+occur once. Aliases are followed, tags and more than one document are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+MAX_DEPTH = 32
+"""Levels of nesting that a file may have."""
+
+MAX_REPEATS = 100_000
+"""Values that all the aliases of one file together may repeat."""
+
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_NULLS = frozenset(("", "~", "null"))
+_WORDS = {"true": True, "false": False}
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+_HINTS = (
+    ("nested more than", "{problem}"),
+    ("violates indentation", "a tab is used to indent; YAML wants spaces"),
+    ("cannot start any token", "a text that begins with {character} needs quotes"),
+    ("undefined alias", "{problem}; a text that begins with * needs quotes"),
+    ("mapping values", "a text that holds ': ' needs quotes, or else the indentation is wrong"),
+    ("expected key", "the indentation does not fit the lines above, or a quote is in the way"),
+    ("expected '-'", "the indentation does not fit the list above"),
+    ("expected ',' or", "a bracket is opened and not closed, or a comma is missing before here"),
+    ("unexpected end of stream", "a quote is opened and not closed before here"),
+    ("but found another document", "a second document begins; one file holds one document"),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a scenario file; line and column count from 1."""
+
+    path: str
+    line: int
+    column: int
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.where}: {self.what}"
+
+
+class ScenarioError(Exception):
+    """Scenario files that cannot be served; `problems` holds everything wrong with all of them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NameProblem(str):
+    """An error message about the name of a property; others are about its value."""
+
+    __slots__ = ()
+
+
+class Document:
+    """One YAML file, read.
+
+    values: what it says, as dicts, lists, texts and None; None for an empty file.
+    problems: what is wrong with it so far. Values are complete but for these.
+    Raises: ScenarioError where there is nothing to go on with.
+    """
+
+    def __init__(self, path: Path, untyped: Collection[str] = ()) -> None:
+        """`untyped`: keys inside whose values plain numbers, true and false are not text."""
+        self.path = path
+        self.problems: list[Problem] = []
+        self._untyped = untyped
+        self._lists_seen: set[int] = set()
+        self._repeats = 0
+        self._root = _compose(path, _read(path))
+        self.values = None if self._root is None else self._value(self._root, typed=True)
+
+    def add(self, messages: Mapping[Any, Any], at: tuple[Any, ...] = ()) -> None:
+        """Take over Marshmallow's error messages: nested dicts that end in lists of texts."""
+        for key, inner in messages.items():
+            where = at if key == "_schema" else (*at, key)
+            if isinstance(inner, Mapping):
+                self.add(inner, where)
+            else:
+                for message in inner:
+                    node = self._find(where, the_name=isinstance(message, NameProblem))
+                    self._complain(node, where, message)
+
+    def _complain(self, node: Node | None, where: tuple[Any, ...], what: str) -> None:
+        line, column = (
+            (node.start_mark.line, node.start_mark.column) if node is not None else (0, 0)
+        )
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+        self.problems.append(
+            Problem(str(self.path), line + 1, column + 1, text.lstrip(".") or "file", what)
+        )
+
+    def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
+        """The node at a path of keys and indices, or the one where the path ends."""
+        node, name = self._root, self._root
+        for part in where:
+            if isinstance(node, SequenceNode):
+                node = name = node.value[part]
+            elif isinstance(node, MappingNode):
+                for key, value in node.value:
+                    if key.value == part:
+                        name, node = key, value
+                        break
+        return name if the_name else node
+
+    def _value(self, node: Node, *, typed: bool) -> Any:
+        if node.tag not in _TAGS:
+            self._complain(node, (), f"the tag {node.tag} has no meaning here; leave it out")
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, typed=typed)
+        if id(node) in self._lists_seen:
+            self._repeats += 1 + len(node.value)
+            if self._repeats > MAX_REPEATS:
+                self._complain(node, (), f"aliases repeat more than {MAX_REPEATS} values")
+                raise ScenarioError(self.problems)
+        self._lists_seen.add(id(node))
+        if isinstance(node, MappingNode):
+            return self._mapping(node, typed=typed)
+        return [self._value(item, typed=typed) for item in node.value]
+
+    def _scalar(self, node: ScalarNode, *, typed: bool) -> Any:
+        text: str = node.value
+        if node.style is not None:
+            return text
+        if text in _NULLS:
+            return None
+        if not typed:
+            if text in _WORDS:
+                return _WORDS[text]
+            if _WHOLE_NUMBER.fullmatch(text):
+                return int(text)
+        return text
+
+    def _mapping(self, node: MappingNode, *, typed: bool) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                self._complain(key, (), "a list or mapping cannot be a key; write a name")
+                continue
+            name = key.value
+            if name in values:
+                what = f"occurs twice; first in line {lines[name]}"
+                self._complain(key, (name,), what)
+                continue
+            lines[name] = key.start_mark.line + 1
+            values[name] = self._value(value, typed=typed and name not in self._untyped)
+        return values
+
+
+def _read(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig")
+        what = f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8"
+        raise _unreadable(path, what, before) from None
+    odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if odd:
+        what = f"the control character {odd.group()!r} is not allowed; in quotes, write it escaped"
+        raise _unreadable(path, what, text[: odd.start()])
+    return text
+
+
+def _unreadable(path: Path, what: str, before: str = "") -> ScenarioError:
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return ScenarioError([Problem(str(path), line, column, "file", what)])
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's loader, in C where there is one; it only composes nodes, and not too deep."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (so every plain scalar is text)
+    depth = 0
+
+    def descend_resolver(self, parent: Node | None, _index: object) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            mark = parent.start_mark if parent is not None else None
+            what = f"nested more than {MAX_DEPTH} levels deep"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=mark)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+
+def _compose(path: Path, text: str) -> Node | None:
+    try:
+        root: Node | None = _Loader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        what = _explain(text.splitlines(), line, column, error.problem or "cannot be read")
+        raise ScenarioError([Problem(str(path), line + 1, column + 1, "YAML", what)]) from None
+    return root
+
+
+def _explain(lines: list[str], line: int, column: int, problem: str) -> str:
+    """PyYAML's terse message, in words for somebody who has never read YAML's grammar."""
+    character = lines[line][column : column + 1] if line < len(lines) else ""
+    if character == "\t":
+        problem = "violates indentation"
+    for sign, hint in _HINTS:
+        if sign in problem:
+            return hint.format(problem=problem, character=character)
+    return f"not valid YAML: {problem}"

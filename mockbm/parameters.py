@@ -1,0 +1,173 @@
+"""What a request to the endpoint says: its parameters and its API key, wherever they stand.
+
+Parameters come in the query, a form or a JSON object; the key in those places or two headers
+more [S, O]. Reading never fails: what cannot be read is kept as a problem, because a missing key
+is answered before anything else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from flask import Request
+
+from .releases import FILTERS
+
+KEY_HEADER = "X-ApiKey"
+KEY_USER = "api"
+KEY_PARAMETERS = ("key", "api_key")
+"""Names of the key as a parameter, in lower case; both are taken in every place [O, C]."""
+
+_CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
+_KNOWN = {name.lower(): name for name in FILTERS}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a request.
+
+    name: as `FILTERS` spells it, or as it came where it is unknown; names ignore case [C].
+    value: the text that was sent (JSON's numbers, true and false too), or the list or dict.
+    place: "query", "form" or "JSON".
+    """
+
+    name: str
+    value: Any
+    place: str
+
+
+@dataclass
+class Received:
+    """A request as understood: at most one parameter of each name, the key, and the problems."""
+
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    api_key: str | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+    """Name of a parameter, or `body`, to what is wrong with it."""
+
+    def values(self) -> dict[str, Any]:
+        """The parameters that can be filters."""
+        return {name: parameter.value for name, parameter in self.parameters.items()}
+
+
+class _UnreadableError(ValueError):
+    """A body that cannot be read; the text says why."""
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that a name given twice is seen."""
+
+
+def receive(request: Request) -> Received:
+    """Read the parameters and the key of a request.
+
+    Raises: werkzeug's RequestEntityTooLarge and ClientDisconnected.
+    """
+    received = Received(api_key=_header_key(request))
+    found = [Parameter(name, value, "query") for name, value in request.args.items(multi=True)]
+    try:
+        found += _body_parameters(request)
+    except _UnreadableError as error:
+        received.problems["body"] = str(error)
+    for parameter in found:
+        if parameter.value is None or parameter.value == "":
+            continue  # counts as not given [C]
+        if parameter.name.lower() in KEY_PARAMETERS:
+            if received.api_key is None and isinstance(parameter.value, str):
+                received.api_key = parameter.value
+            continue
+        name = _KNOWN.get(parameter.name.lower(), parameter.name)
+        first = received.parameters.get(name)
+        if first is None:
+            received.parameters[name] = Parameter(name, parameter.value, parameter.place)
+        elif first.place == parameter.place:
+            received.problems[name] = f"given twice in the {first.place}; give it once"
+        else:
+            places = f"in the {first.place} and in the {parameter.place}"
+            received.problems[name] = f"given twice, {places}; give it once"
+    return received
+
+
+def _header_key(request: Request) -> str | None:
+    basic = request.authorization
+    password = basic.password if basic and basic.username == KEY_USER else None
+    return request.headers.get(KEY_HEADER) or password or None
+
+
+def _body_parameters(request: Request) -> Iterator[Parameter]:
+    body = request.get_data()
+    start = body.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    kind = request.mimetype
+    if kind == "multipart/form-data" and body:
+        yield from _multipart(request)
+    elif not body.strip():
+        return
+    elif kind == "application/x-www-form-urlencoded":
+        if start in (b"{", b"["):
+            raise _UnreadableError("JSON that came as a form; set Content-Type: application/json")
+        for name, value in request.form.items(multi=True):
+            yield Parameter(name, value, "form")
+    elif kind == "application/json" or (not kind and start == b"{"):
+        charset = request.mimetype_params.get("charset", "utf-8")
+        for name, value in _json_object(_decode(body, charset)):
+            yield Parameter(name, _as_sent(value), "JSON")
+    else:
+        raise _UnreadableError(
+            f"cannot be read as {kind!r}; set Content-Type: application/json"
+            if kind
+            else "has no Content-Type and is not a JSON object; set Content-Type: application/json"
+        )
+
+
+def _multipart(request: Request) -> Iterator[Parameter]:
+    for name, value in request.form.items(multi=True):
+        yield Parameter(name, value, "form")
+    for name in request.files:
+        raise _UnreadableError(f"{name} came as a file; send it as a plain field")
+    if not request.form:
+        raise _UnreadableError("not a multipart form that can be read; look at its boundary")
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        codec = codecs.lookup(charset).name
+        if codec not in _CHARSETS:
+            raise LookupError
+        return body.decode(codec).removeprefix("\ufeff")
+    except LookupError:
+        raise _UnreadableError(f"the charset {charset!r} is not known; send UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise _UnreadableError(f"not {codec}: byte 0x{body[error.start]:02x}; send UTF-8") from None
+
+
+def _json_object(text: str) -> _Object:
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_Object,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _UnreadableError(f"not valid JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise _UnreadableError("not read: JSON nested too deep") from None
+    if not isinstance(value, _Object):
+        raise _UnreadableError('expected a JSON object, such as {"status": "active"}')
+    return value
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise _UnreadableError(f"not valid JSON: {word}")
+
+
+def _as_sent(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return dict(value) if isinstance(value, _Object) else value

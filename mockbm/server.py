@@ -1,0 +1,111 @@
+"""The mock on a real socket, in this process: what the fixture and `mockbm serve` both run."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import waitress
+from waitress import wasyncore
+
+from .app import create_app
+from .mock import Mock
+
+THREADS = 8
+"""Requests that are answered at the same time; more wait their turn."""
+
+
+class MockServer:
+    """A mock that listens while a `with` block runs.
+
+    >>> with MockServer(scenario="empty") as server:
+    ...     print(server.url)  # doctest: +SKIP
+    http://127.0.0.1:40321
+
+    scenarios, scenario, strict: as for `create_app`.
+    host, port: where to listen; port 0 is any free one.
+    Raises: ScenarioError, UnknownScenario when made; OSError from `start` for a taken port.
+    """
+
+    def __init__(
+        self,
+        scenarios: Path | str | None = None,
+        scenario: str | None = None,
+        *,
+        strict: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.app = create_app(scenarios, scenario, strict)
+        self.host = host
+        self.port = port
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def mock(self) -> Mock:
+        """The state behind this server."""
+        return cast(Mock, self.app.extensions["mockbm"])
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end, such as `http://127.0.0.1:8080`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def api_key(self) -> str:
+        """A key that the active scenario accepts. Raises: LookupError where it accepts none."""
+        keys = self.mock.state.active.api_keys
+        if not keys:
+            raise LookupError(f"the scenario {self.active} accepts no API key")
+        return keys[0]
+
+    @property
+    def active(self) -> str:
+        """The name of the active scenario."""
+        return self.mock.state.active.name
+
+    def use(self, name: str) -> None:
+        """Make another scenario active. Raises: UnknownScenario."""
+        self.mock.switch(name)
+
+    def start(self) -> None:
+        """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family)
+        self.port = listener.getsockname()[1]
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
+        self._server = waitress.create_server(
+            self.app, sockets=[listener], threads=THREADS, ident="mockbm"
+        )
+        self._thread = threading.Thread(target=self._server.run, name="mockbm", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at once: open connections are closed, idle or not."""
+        server, thread = self._server, self._thread
+        if server is None or thread is None:
+            return
+        self._server = self._thread = None
+        # The loop sleeps in select() for up to a second; the trigger wakes it, and it ends
+        # because nothing is left to wait for.
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        thread.join()
+        server.task_dispatcher.shutdown(timeout=1)
+
+    def __enter__(self) -> MockServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,16 @@
+"""The mock for a WSGI server, as in `flask --app wsgi run` or `gunicorn wsgi:app`.
+
+Set up by MOCKBM_SCENARIOS (a directory), MOCKBM_SCENARIO (active at the start), MOCKBM_STRICT.
+"""
+
+import sys
+
+from mockbm.app import app_from_environment
+from mockbm.document import ScenarioError
+from mockbm.mock import UnknownScenario
+
+try:
+    app = app_from_environment()
+except (ScenarioError, UnknownScenario, ValueError) as error:
+    print(f"mockbm cannot start:\n{error}", file=sys.stderr)
+    sys.exit(3)  # the status that makes gunicorn give up, where another would make it try again
