@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -48,20 +49,32 @@ def main() -> None:
 @main.command()
 @_directory
 @click.option(
-    "--host", envvar="MOCKBM_HOST", default="127.0.0.1", show_default=True, help="Listen here."
+    "--host",
+    envvar="MOCKBM_HOST",
+    show_envvar=True,
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen here.",
 )
 @click.option(
     "--port",
     envvar="MOCKBM_PORT",
+    show_envvar=True,
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
     help="Listen on this port; 0 takes any free one.",
 )
-@click.option("--scenario", envvar="MOCKBM_SCENARIO", help="The scenario active at the start.")
+@click.option(
+    "--scenario",
+    envvar="MOCKBM_SCENARIO",
+    show_envvar=True,
+    help="The scenario active at the start.",
+)
 @click.option(
     "--strict/--no-strict",
     envvar="MOCKBM_STRICT",
+    show_envvar=True,
     default=True,
     show_default=True,
     help="Refuse unknown parameters, as BuildMaster does, or ignore them.",
@@ -69,6 +82,7 @@ def main() -> None:
 @click.option(
     "--port-file",
     envvar="MOCKBM_PORT_FILE",
+    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the port into this file once the mock listens.",
 )
@@ -81,7 +95,7 @@ def serve(directory: Path | None, port_file: Path | None, **options: Any) -> Non
       mockbm serve tests/scenarios --scenario outage --port 9000
       mockbm serve --port 0 --port-file mockbm.port
 
-    Each option has a variable of its name, such as MOCKBM_PORT; DIRECTORY has MOCKBM_SCENARIOS.
+    Options win over their variables; that of DIRECTORY is MOCKBM_SCENARIOS.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -92,7 +106,8 @@ def serve(directory: Path | None, port_file: Path | None, **options: Any) -> Non
     except (ScenarioError, UnknownScenario) as error:
         _fail(error)
     except OSError as error:
-        _fail(f"cannot listen on {options['host']}:{options['port']}: {error.strerror or error}")
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        _fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     try:
         if port_file:
             port_file.write_text(f"{server.port}\n")
@@ -144,6 +159,7 @@ def list_(directory: Path | None) -> None:
 @click.option(
     "--url",
     envvar="MOCKBM_URL",
+    show_envvar=True,
     default="http://127.0.0.1:8080",
     show_default=True,
     help="Where the mock listens.",

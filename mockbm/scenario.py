@@ -49,7 +49,11 @@ class ScenarioSchema(NamedSchema):
         error_messages={"invalid": f"expected a list, such as [{DEFAULT_API_KEY}]"},
     )
     order = Choice(*ORDERS, load_default=ORDERS[0])
-    releases = fields.Nested(ReleaseSchema(many=True), required=True)
+    releases = fields.Nested(
+        ReleaseSchema(many=True),
+        required=True,
+        error_messages={"type": "expected a list of releases, or [] for none"},
+    )
 
 
 def shipped_scenarios() -> Path:

@@ -1,0 +1,169 @@
+"""The admin API over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from mockbm import MockServer, __version__
+
+NAMES = [
+    "documented",
+    "empty",
+    "every-status",
+    "legacy-6.1",
+    "many-applications",
+    "single",
+    "unicode-and-odd-values",
+]
+
+
+def admin(mockbm: Any, method: str, path: str, **more: Any) -> requests.Response:
+    """Call the admin API of a mock."""
+    return requests.request(method, f"{mockbm.url}/__admin{path}", timeout=10, **more)
+
+
+def test_lists_scenarios(mockbm: Any) -> None:
+    """The list tells name, description, number of releases and which one is active."""
+    listed = admin(mockbm, "GET", "/scenarios").json()
+    assert listed["active"] == "documented"
+    assert [scenario["name"] for scenario in listed["scenarios"]] == NAMES
+    assert [scenario["active"] for scenario in listed["scenarios"]] == [True] + [False] * 6
+    assert [scenario["releaseCount"] for scenario in listed["scenarios"]] == [7, 0, 3, 2, 8, 1, 10]
+    assert listed["scenarios"][1]["description"] == "An instance without any release."
+
+
+def test_shows_one_scenario_with_its_releases(mockbm: Any) -> None:
+    """One scenario comes with its releases as the endpoint would answer them."""
+    shown = admin(mockbm, "GET", "/scenarios/every-status").json()
+    mockbm.use("every-status")
+    headers = {"X-ApiKey": shown["apiKeys"][0]}
+    answer = requests.get(f"{mockbm.url}/api/releases", headers=headers, timeout=10)
+    assert shown["releases"] == answer.json()
+    assert (shown["order"], shown["active"]) == ("newest-first", False)
+
+
+def test_switch_and_reset(mockbm: Any) -> None:
+    """A switch changes what is active, a reset brings back what the start had."""
+    switched = admin(mockbm, "PUT", "/scenario", json={"name": "empty"})
+    assert (switched.status_code, switched.json()["name"]) == (200, "empty")
+    assert admin(mockbm, "GET", "/scenario").json() == switched.json()
+    answer = requests.get(f"{mockbm.url}/api/releases?key=abc12345", timeout=10)
+    assert (answer.text, answer.headers["X-Mockbm-Scenario"]) == ("[]", "empty")
+    assert admin(mockbm, "POST", "/reset").json()["name"] == "documented"
+    assert mockbm.active == "documented"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more", "status", "detail"),
+    [
+        ("GET", "/scenarios/emtpy", {}, 404, "did you mean empty? There are: documented, empty"),
+        ("PUT", "/scenario", {"json": {"name": "qqqqq"}}, 404, "called 'qqqqq'; There are: docu"),
+        ("PUT", "/scenario", {"json": {"name": "empty", "x": 1}}, 400, "x: unknown property"),
+        (
+            "PUT",
+            "/scenario",
+            {"json": {"nam": "empty"}},
+            400,
+            "nam: unknown property; did you mean",
+        ),
+        ("PUT", "/scenario", {"json": {"nam": "empty"}}, 400, "name: is missing"),
+        ("PUT", "/scenario", {"json": {"name": ["empty"]}}, 400, "name: a list is not text"),
+        ("PUT", "/scenario", {"json": {"name": ""}}, 400, "name: is empty"),
+        ("PUT", "/scenario", {"json": ["empty"]}, 400, "body: expected named properties"),
+        ("PUT", "/scenario", {"data": '{"name": "empty"}'}, 415, "application/json"),
+        ("PUT", "/scenario", {"json": "x", "data": b"{"}, 415, "application/json"),
+        ("GET", "/nothing", {}, 404, "not found"),
+        ("GET", "", {}, 404, "not found"),
+        ("DELETE", "/scenario", {}, 405, "not allowed"),
+        ("GET", "/reset", {}, 405, "not allowed"),
+        ("OPTIONS", "/scenarios", {}, 405, "not allowed"),
+    ],
+)
+def test_refusals_are_problem_details(
+    mockbm: Any, method: str, path: str, more: dict[str, Any], status: int, detail: str
+) -> None:
+    """Every refusal is a problem details document that says what is wrong, and changes nothing."""
+    refused = admin(mockbm, method, path, **more)
+    document = refused.json()
+    assert refused.status_code == document["status"] == status
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert detail in document["detail"]
+    assert document["title"]
+    assert ("Allow" in refused.headers) == (status == 405)
+    assert mockbm.active == "documented"
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"name": ' + b"[" * 100_000, b""])
+def test_broken_json_is_refused(mockbm: Any, body: bytes) -> None:
+    """A body that is no JSON is a 400 that says so."""
+    headers = {"Content-Type": "application/json"}
+    refused = admin(mockbm, "PUT", "/scenario", data=body, headers=headers)
+    assert refused.status_code == 400
+    assert "JSON" in refused.json()["detail"]
+
+
+def test_allow_names_the_verbs(mockbm: Any) -> None:
+    """A wrong verb is told the right ones."""
+    assert admin(mockbm, "POST", "/scenario").headers["Allow"] == "GET, HEAD, PUT"
+
+
+def test_an_unknown_scenario_lists_the_names(mockbm: Any) -> None:
+    """The 404 has the valid names and the nearest one for a program to read."""
+    document = admin(mockbm, "PUT", "/scenario", json={"name": "Singel"}).json()
+    assert (document["scenarios"], document["nearest"]) == (NAMES, "single")
+
+
+def test_health(mockbm: Any) -> None:
+    """Health tells the version and what is active, and leaves the product's /health alone."""
+    assert admin(mockbm, "GET", "/health").json() == {
+        "status": "ok",
+        "version": __version__,
+        "scenario": "documented",
+        "scenarios": 7,
+    }
+    assert requests.get(f"{mockbm.url}/health", timeout=10).status_code == 404
+
+
+def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:
+    """A reload serves the new files; with any problem the old ones stay, and all are listed."""
+    (tmp_path / "start.yaml").write_text("releases: []\n")
+    (tmp_path / "other.yaml").write_text("releases: []\n")
+    with MockServer(tmp_path, "start") as server:
+        server.use("other")
+        (tmp_path / "other.yaml").write_text("description: new\nreleases: []\n")
+        (tmp_path / "third.yaml").write_text("releases: []\n")
+        reloaded = admin(server, "POST", "/reload")
+        assert reloaded.status_code == 200
+        assert [item["name"] for item in reloaded.json()["scenarios"]] == [
+            "other",
+            "start",
+            "third",
+        ]
+        assert admin(server, "GET", "/scenario").json()["description"] == "new"
+
+        (tmp_path / "start.yaml").write_text("release: []\n")
+        (tmp_path / "third.yaml").write_text("releases: {}\n")
+        refused = admin(server, "POST", "/reload")
+        assert refused.status_code == 409
+        problems = [line.partition(f"{tmp_path}/")[2] for line in refused.json()["problems"]]
+        assert problems == [
+            "start.yaml:1:1: release: unknown property; did you mean releases?",
+            "start.yaml:1:1: releases: is missing; add releases: ...",
+            "third.yaml:1:11: releases: expected a list of releases, or [] for none",
+        ]
+
+        (tmp_path / "start.yaml").unlink()
+        (tmp_path / "other.yaml").unlink()
+        (tmp_path / "third.yaml").write_text("releases: []\n")
+        problems = admin(server, "POST", "/reload").json()["problems"]
+        assert [line.partition("1:1: ")[2] for line in problems] == [
+            "other: has no file any more, but is active",
+            "start: has no file any more, but is active at the start",
+        ]
+        listed = admin(server, "GET", "/scenarios").json()
+        assert [item["name"] for item in listed["scenarios"]] == ["other", "start", "third"]
+        assert listed["active"] == "other"

@@ -1,0 +1,177 @@
+"""The command line, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mockbm import MockServer, __version__
+
+MOCKBM = str(Path(sys.executable).parent / "mockbm")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `mockbm` to its end."""
+    return subprocess.run(
+        [MOCKBM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **environment},
+    )
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running `mockbm serve` and the line that it printed."""
+    process = subprocess.Popen(
+        [MOCKBM, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(url: str) -> object:
+    """The JSON that a GET answers, with the documented key."""
+    request = urllib.request.Request(url, headers={"X-ApiKey": "abc12345"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_answers_and_ends_at_once(number: signal.Signals, tmp_path: Path) -> None:
+    """`serve` says where it listens, answers there, and a signal ends it with status 0."""
+    port_file = tmp_path / "port"
+    with serving("--port", "0", "--port-file", str(port_file)) as (process, line):
+        match = re.fullmatch(
+            r"mockbm listening on (http://127\.0\.0\.1:(\d+)) \(scenario documented\); try: "
+            r'curl -H "X-ApiKey: abc12345" \1/api/releases\n',
+            line,
+        )
+        assert match, line
+        assert port_file.read_text() == f"{match[2]}\n"
+        releases = get(f"{match[1]}/api/releases?status=active")
+        assert isinstance(releases, list)
+        assert [release["id"] for release in releases][:2] == [4, 1]
+        begun = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert time.monotonic() - begun < 2
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_flags_win_over_their_variables(tmp_path: Path) -> None:
+    """Every flag has a MOCKBM_* twin, and the flag wins."""
+    (tmp_path / "mine.yaml").write_text("releases: []\n")
+    port_file = tmp_path / "port"
+    variables = {
+        "MOCKBM_SCENARIOS": str(tmp_path),
+        "MOCKBM_SCENARIO": "mine",
+        "MOCKBM_PORT": "0",
+        "MOCKBM_PORT_FILE": str(port_file),
+        "MOCKBM_HOST": "127.0.0.2",
+        "MOCKBM_STRICT": "0",
+    }
+    with serving(**variables) as (_, line):
+        url = f"http://127.0.0.2:{port_file.read_text().strip()}"
+        assert f"listening on {url} (scenario mine)" in line
+        assert get(f"{url}/api/releases?nonsense=1") == []
+    shipped = str(Path(__file__).parents[1] / "scenarios")
+    flags = (shipped, "--scenario", "single", "--host", "127.0.0.1", "--strict")
+    with serving(*flags, **variables) as (_, line):
+        assert "listening on http://127.0.0.1:" in line
+        assert "(scenario single)" in line
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            get(f"http://127.0.0.1:{port_file.read_text().strip()}/api/releases?nonsense=1")
+
+
+def test_serve_refuses_a_taken_port() -> None:
+    """A port in use is one clear line and status 1, soon."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (
+            ("serve", "--scenario", "singel"),
+            1,
+            "did you mean single?",
+        ),
+        (("serve", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
+        (("serve", "{bad}/none"), 1, "none:1:1: directory: No such file or directory"),
+        (("serve", "--port", "70000"), 2, "70000 is not in the range"),
+        (("serve", "--host", "no.such.host.invalid", "--port", "0"), 1, "cannot listen on no.such"),
+        (("serve", "--port", "0", "--port-file", "{bad}/no/port"), 1, "cannot write the port file"),
+        (("check", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
+        (("list", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
+        (
+            ("use", "empty", "--url", "http://127.0.0.1:9"),
+            1,
+            "no mock answers at http://127.0.0.1:9",
+        ),
+        (("use", "empty", "--url", "nonsense"), 1, "no mock answers at nonsense"),
+    ],
+)
+def test_errors_are_clear(
+    arguments: tuple[str, ...], status: int, message: str, tmp_path: Path
+) -> None:
+    """Whatever is wrong is said in a line on stderr, never in a traceback, with its status."""
+    (tmp_path / "bad.yaml").write_text("release: []\n")
+    done = run(*(argument.format(bad=tmp_path) for argument in arguments))
+    assert done.returncode == status, done
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_use_switches_a_running_mock() -> None:
+    """`use` switches the mock at a URL, given by flag or variable, and refuses unknown names."""
+    with MockServer() as server:
+        done = run("use", "empty", MOCKBM_URL=server.url)
+        assert (done.returncode, done.stdout) == (0, f"empty is now active at {server.url}\n")
+        assert server.active == "empty"
+        done = run("use", "singel", "--url", server.url)
+        assert done.returncode == 1
+        assert "did you mean single?" in done.stderr
+        assert server.active == "empty"
+
+
+def test_check_and_list() -> None:
+    """`check` and `list` look at the shipped scenarios where no directory is given."""
+    assert run("check").stdout.endswith("7 scenarios, no problems\n")
+    assert re.search(r"^documented +7  The instance of", run("list").stdout, re.MULTILINE)
+
+
+def test_version_and_help() -> None:
+    """`--version` tells the version, and every `--help` has an example or says what happens."""
+    assert run("--version").stdout == f"mockbm, version {__version__}\n"
+    for command in ("", "serve", "check", "list", "use"):
+        done = run(*filter(None, (command, "--help")))
+        assert done.returncode == 0
+        assert done.stdout.startswith("Usage: mockbm")
+    assert "mockbm serve --port 0 --port-file mockbm.port" in run("serve", "--help").stdout

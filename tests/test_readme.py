@@ -1,0 +1,82 @@
+"""The README's transcripts and snippets, run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mockbm import MockServer, scenario
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The texts of the README's code blocks in one language."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert found, f"the README has no {language} block"
+    return found
+
+
+def shell(command: str, directory: Path) -> str:
+    """What a shell command prints, with the mockbm of this Python on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=directory,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("block", blocks("console"))
+def test_transcripts_are_what_happens(block: str, tmp_path: Path) -> None:
+    """Each command of a transcript prints what the README shows, on a fresh mock."""
+    (tmp_path / "broken").mkdir()
+    with MockServer() as server:
+        address = "http://127.0.0.1:8080"
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            if command.startswith("cat "):
+                (tmp_path / command[4:]).write_text(expected)
+            elif command.startswith("mockbm use"):
+                command += f" --url {address}"
+            printed = shell(command.replace(address, server.url), tmp_path)
+            printed = printed.replace(server.url, address)
+            printed = printed.replace(str(scenario.shipped_scenarios()), "SCENARIOS")
+            assert printed.rstrip("\n") == expected.rstrip("\n")
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_snippets_run(block: str, pytester: pytest.Pytester) -> None:
+    """Each Python snippet passes: as a test file where it holds tests, else as a script."""
+    tests = block.count("def test_")
+    pytester.makepyfile(test_snippet=block)
+    if tests:
+        pytester.runpytest_subprocess().assert_outcomes(passed=tests)
+    else:
+        assert pytester.runpython("test_snippet.py").ret == 0
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_scenario_files_are_valid(block: str, tmp_path: Path) -> None:
+    """Each scenario file that the README shows can be served."""
+    (tmp_path / "shown.yaml").write_text(block)
+    assert len(scenario.load_scenarios(tmp_path)["shown"].releases) > 0
+
+
+def test_the_vendors_line_is_answered() -> None:
+    """The curl line of the vendor's page, as the README has it, gets its two releases first."""
+    line = next(block for block in blocks("sh") if block.startswith("curl -X POST"))
+    with MockServer() as server:
+        printed = shell(line.replace('"http://127.0.0.1:8080', f'-sS "{server.url}'), README.parent)
+    assert re.findall(r'"id":(\d+)', printed)[:2] == ["4", "1"]

@@ -1,0 +1,96 @@
+"""`wsgi.py` under the servers that people run it with."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+SERVERS = {
+    "flask": ("flask", "--app", "wsgi", "run", "--port", "{port}"),
+    "waitress": ("waitress-serve", "--listen", "127.0.0.1:{port}", "wsgi:app"),
+    "gunicorn": ("gunicorn", "--threads", "8", "--bind", "127.0.0.1:{port}", "wsgi:app"),
+    "factory": ("gunicorn", "--bind", "127.0.0.1:{port}", "mockbm.app:app_from_environment()"),
+}
+
+
+def start(server: str, port: int, **environment: str) -> subprocess.Popen[str]:
+    """Start a WSGI server on the application of this checkout."""
+    program, *arguments = (part.format(port=port) for part in SERVERS[server])
+    return subprocess.Popen(
+        [str(BIN / program), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def ask(url: str, process: subprocess.Popen[str]) -> tuple[str, str | None]:
+    """The answer and its scenario, once the server is up."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return response.read().decode(), response.headers["X-Mockbm-Scenario"]
+        except (urllib.error.URLError, ConnectionError):  # noqa: PERF203
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_serves_what_the_environment_says(server: str, tmp_path: Path) -> None:
+    """The variables choose directory, scenario and strictness under every server."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("releases: []\n")
+    port = free_port()
+    variables = {
+        "MOCKBM_SCENARIOS": str(tmp_path),
+        "MOCKBM_SCENARIO": "two",
+        "MOCKBM_STRICT": "0",
+    }
+    process = start(server, port, **variables)
+    try:
+        url = f"http://127.0.0.1:{port}/api/releases?key=abc12345&unknown=1"
+        assert ask(url, process) == ("[]", "two")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("server", ["flask", "waitress", "gunicorn"])
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MOCKBM_SCENARIOS", "{tmp}", "bad.yaml:1:1: release: unknown property; did you mean"),
+        ("MOCKBM_SCENARIO", "emty", "no scenario is called 'emty'; did you mean empty?"),
+        ("MOCKBM_STRICT", "maybe", "MOCKBM_STRICT: 'maybe' is neither 1 nor 0"),
+    ],
+)
+def test_a_bad_value_stops_the_start(
+    server: str, variable: str, value: str, message: str, tmp_path: Path
+) -> None:
+    """A bad value or file ends the server with a message, a status and no traceback."""
+    (tmp_path / "bad.yaml").write_text("release: []\n")
+    process = start(server, free_port(), **{variable: value.format(tmp=tmp_path)})
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode not in (0, None)
+    assert message in printed
+    assert "Traceback" not in printed
