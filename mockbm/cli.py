@@ -92,7 +92,7 @@ def serve(directory: Path | None, port_file: Path | None, **options: Any) -> Non
     \b
     Examples:
       mockbm serve
-      mockbm serve tests/scenarios --scenario outage --port 9000
+      mockbm serve tests/scenarios --scenario two-active --port 9000
       mockbm serve --port 0 --port-file mockbm.port
 
     Options win over their variables; that of DIRECTORY is MOCKBM_SCENARIOS.
