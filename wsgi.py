@@ -7,10 +7,10 @@ import sys
 
 from mockbm.app import app_from_environment
 from mockbm.document import ScenarioError
-from mockbm.mock import UnknownScenario
+from mockbm.mock import UnknownName
 
 try:
     app = app_from_environment()
-except (ScenarioError, UnknownScenario, ValueError) as error:
+except (ScenarioError, UnknownName, ValueError) as error:
     print(f"mockbm cannot start:\n{error}", file=sys.stderr)
     sys.exit(3)  # the status that makes gunicorn give up, where another would make it try again

@@ -6,17 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import create_app
+    from .client import AdminClient
     from .document import ScenarioError
-    from .mock import UnknownScenario
+    from .journal import Entry
+    from .mock import UnknownName
+    from .pytest_plugin import MockbmFixture
     from .server import MockServer
 
 __version__ = "0.1.0"
-__all__ = ["MockServer", "ScenarioError", "UnknownScenario", "create_app"]
+__all__ = [
+    "AdminClient",
+    "Entry",
+    "MockServer",
+    "MockbmFixture",
+    "ScenarioError",
+    "UnknownName",
+    "create_app",
+]
 
 _ROOMS = {
+    "AdminClient": "client",
+    "Entry": "journal",
     "MockServer": "server",
+    "MockbmFixture": "pytest_plugin",
     "ScenarioError": "document",
-    "UnknownScenario": "mock",
+    "UnknownName": "mock",
     "create_app": "app",
 }
 

@@ -1,28 +1,46 @@
-"""`/__admin`: the state of the mock, shown and switched over HTTP. JSON in and out."""
+"""`/__admin`: the state of the mock, shown and switched over HTTP. JSON in and out.
+
+What the default session has at `/__admin/...`, every other one has at `/__admin/sessions/ID/...`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from flask import Blueprint, Response, json, jsonify, request
-from marshmallow import ValidationError
-from marshmallow.exceptions import SCHEMA
+from marshmallow import ValidationError, validate
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from . import __version__
 from .api import ADMIN_PREFIX, current_mock
-from .document import ScenarioError
-from .mock import State, UnknownScenario
-from .releases import NamedSchema, Text
+from .document import ScenarioError, flatten, spell
+from .mock import Session, UnknownName
+from .releases import Integer, NamedSchema, Text
 from .scenario import Scenario
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
 
 
 class SwitchSchema(NamedSchema):
-    """The body of a switch."""
+    """The body of a switch to a scenario that has a file."""
 
     name = Text(required=True)
+
+
+class SessionSchema(NamedSchema):
+    """The body that opens a session."""
+
+    scenario = Text()
+    label = Text(load_default="", validate=validate.Length(max=200))
+
+
+class RequestsSchema(NamedSchema):
+    """The query that narrows a journal; see `Journal.entries`."""
+
+    method = Text()
+    status = Integer()
+    parameter = Text()
+    count = Integer(validate=validate.Range(min=0))
 
 
 def problem(status: int, title: str, detail: str, **more: object) -> Response:
@@ -34,26 +52,27 @@ def problem(status: int, title: str, detail: str, **more: object) -> Response:
     return response
 
 
-@blueprint.errorhandler(UnknownScenario)
-def _unknown_scenario(error: UnknownScenario) -> Response:
-    more = {"scenarios": error.known, "nearest": error.nearest}
+@blueprint.errorhandler(UnknownName)
+def _unknown_name(error: UnknownName) -> Response:
+    if error.kind == "session":
+        return problem(404, "Unknown session", f"{error}; it may have ended", name=error.name)
+    more = {"name": error.name, "scenarios": error.known, "nearest": error.nearest}
     return problem(404, "Unknown scenario", str(error), **more)
 
 
 @blueprint.errorhandler(ScenarioError)
-def _bad_files(error: ScenarioError) -> Response:
+def _bad_scenario(error: ScenarioError) -> Response:
     problems = [str(item) for item in error.problems]
-    detail = "The scenario files have problems; the mock goes on with what it had."
-    return problem(409, "Bad scenario files", detail, problems=problems)
+    if any(item.path for item in error.problems):
+        detail = "The scenario files have problems; the mock goes on with what it had."
+        return problem(409, "Bad scenario files", detail, problems=problems)
+    return problem(400, "Bad scenario", "; ".join(problems), problems=problems)
 
 
 @blueprint.errorhandler(ValidationError)
-def _bad_body(error: ValidationError) -> Response:
-    problems = [
-        f"{'body' if name == SCHEMA else name}: {what}"
-        for name, texts in error.messages_dict.items()
-        for what in texts
-    ]
+def _bad_request(error: ValidationError) -> Response:
+    found = flatten(error.messages_dict)
+    problems = [f"{spell(where) or 'body'}: {message}" for where, message in found]
     return problem(400, "Bad request", "; ".join(problems), problems=problems)
 
 
@@ -64,37 +83,94 @@ def refuse(error: HTTPException) -> Response:
 
 @blueprint.get("/scenarios")
 def list_scenarios() -> Response:
-    state = current_mock().state
-    scenarios = [_summary(scenario, state) for scenario in state.scenarios.values()]
-    return jsonify({"active": state.active.name, "scenarios": scenarios})
+    active = current_mock().default.view.scenario
+    scenarios = current_mock().scenarios.values()
+    listed = [_summary(scenario) | {"active": scenario is active} for scenario in scenarios]
+    return jsonify({"active": active.name, "scenarios": listed})
 
 
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
-    state = current_mock().state
-    scenario = state.switched(name).active
+    scenario = current_mock().scenario(name)
     releases = scenario.releases
     more = {
+        "active": scenario is current_mock().default.view.scenario,
         "order": scenario.order,
         "apiKeys": scenario.api_keys,
         "releases": json.loads(releases.body(range(len(releases)))),
     }
-    return jsonify(_summary(scenario, state) | more)
+    return jsonify(_summary(scenario) | more)
 
 
 @blueprint.get("/scenario")
-def show_active() -> Response:
-    return _active(current_mock().state)
+@blueprint.get("/sessions/<id_>/scenario")
+def show_active(id_: str | None = None) -> Response:
+    return _active(_session(id_))
 
 
 @blueprint.put("/scenario")
-def switch_scenario() -> Response:
-    return _active(current_mock().switch(_body(SwitchSchema())["name"]))
+@blueprint.put("/sessions/<id_>/scenario")
+def switch_scenario(id_: str | None = None) -> Response:
+    session = _session(id_)
+    body = _body()
+    if isinstance(body, dict) and "name" not in body and "releases" in body:
+        session.use_values(body)
+    else:
+        session.use(SwitchSchema().load(body)["name"])
+    return _active(session)
 
 
 @blueprint.post("/reset")
-def reset() -> Response:
-    return _active(current_mock().reset())
+@blueprint.post("/sessions/<id_>/reset")
+def reset(id_: str | None = None) -> Response:
+    session = _session(id_)
+    session.reset()
+    return _active(session)
+
+
+@blueprint.get("/requests")
+@blueprint.get("/sessions/<id_>/requests")
+def list_requests(id_: str | None = None) -> Response:
+    filters = RequestsSchema().load(request.args.to_dict())
+    entries = _session(id_).requests(**filters)
+    return jsonify({"requests": [entry.to_json() for entry in entries]})
+
+
+@blueprint.delete("/requests")
+@blueprint.delete("/sessions/<id_>/requests")
+def clear_requests(id_: str | None = None) -> Response:
+    _session(id_).clear_requests()
+    return Response(status=204)
+
+
+@blueprint.get("/sessions")
+def list_sessions() -> Response:
+    return jsonify({"sessions": [_session_json(item) for item in current_mock().sessions()]})
+
+
+@blueprint.post("/sessions")
+def open_session() -> Response:
+    wanted = SessionSchema().load(_body() if request.get_data() else {})
+    try:
+        session = current_mock().open_session(wanted.get("scenario"), wanted["label"])
+    except RuntimeError as error:
+        return problem(429, "Too many sessions", str(error))
+    document = _session_json(session)
+    response = jsonify({"id": session.id, "apiKey": session.api_key} | document)
+    response.status_code = 201
+    response.headers["Location"] = document["links"]["self"]
+    return response
+
+
+@blueprint.get("/sessions/<id_>")
+def show_session(id_: str) -> Response:
+    return jsonify(_session_json(current_mock().session(id_)))
+
+
+@blueprint.delete("/sessions/<id_>")
+def end_session(id_: str) -> Response:
+    current_mock().end_session(id_)
+    return Response(status=204)
 
 
 @blueprint.post("/reload")
@@ -105,36 +181,59 @@ def reload() -> Response:
 
 @blueprint.get("/health")
 def health() -> Response:
-    state = current_mock().state
+    mock = current_mock()
     return jsonify(
         {
             "status": "ok",
             "version": __version__,
-            "scenario": state.active.name,
-            "scenarios": len(state.scenarios),
+            "scenario": mock.default.active,
+            "revision": mock.default.view.revision,
+            "scenarios": len(mock.scenarios),
+            "sessions": len(mock.sessions()),
         }
     )
 
 
-def _body(schema: NamedSchema) -> dict[str, Any]:
-    """The JSON body of this call. Raises: HTTPException, ValidationError."""
+def _session(id_: str | None) -> Session:
+    return current_mock().default if id_ is None else current_mock().session(id_)
+
+
+def _body() -> Any:
+    """The JSON body of this call. Raises: HTTPException."""
     try:
-        data = request.get_json()
+        return request.get_json()
     except BadRequest as error:
         raise BadRequest(f"The body is not valid JSON: {error.__cause__}") from None
     except RecursionError:
         raise BadRequest("The body is JSON nested too deep.") from None
-    return cast(dict[str, Any], schema.load(data))
 
 
-def _active(state: State) -> Response:
-    return jsonify(_summary(state.active, state))
+def _active(session: Session) -> Response:
+    view = session.view
+    return jsonify(_summary(view.scenario) | {"active": True, "revision": view.revision})
 
 
-def _summary(scenario: Scenario, state: State) -> dict[str, Any]:
+def _summary(scenario: Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "description": scenario.description,
         "releaseCount": len(scenario.releases),
-        "active": scenario is state.active,
+    }
+
+
+def _session_json(session: Session) -> dict[str, Any]:
+    """A session as it is shown; its key is told once, to whoever opened it."""
+    here = f"{ADMIN_PREFIX}/sessions/{session.id}"
+    view = session.view
+    return {
+        "id": session.id,
+        "label": session.label,
+        "scenario": view.scenario.name,
+        "revision": view.revision,
+        "links": {
+            "self": here,
+            "scenario": f"{here}/scenario",
+            "reset": f"{here}/reset",
+            "requests": f"{here}/requests",
+        },
     }

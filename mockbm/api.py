@@ -1,21 +1,39 @@
-"""`/api/releases`, as BuildMaster answers it: a straight run of guards, then the releases."""
+"""`/api/releases`, as BuildMaster answers it: a straight run of guards, then the releases.
+
+Whatever a client asks outside the admin API becomes an `Exchange`, which ends in the journal, in
+the log and in the headers of the answer, with its explanation.
+"""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from time import perf_counter
 from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map
 
-from .mock import Mock, State
-from .parameters import receive
-from .releases import FilterSchema
+from .journal import MAX_IDS, MAX_TEXT
+from .mock import PIN, Admission, Mock, View
+from .parameters import HIDDEN, Received, printable, receive
+from .releases import FILTERS, FilterSchema, nearest
 
-SCENARIO_HEADER = "X-Mockbm-Scenario"
+PATH = "/api/releases"
 ADMIN_PREFIX = "/__admin"
+SCENARIO_HEADER = "X-Mockbm-Scenario"
+REVISION_HEADER = "X-Mockbm-Revision"
+EXPLAIN_HEADER = "X-Mockbm-Explain"
+MAX_HEADER = 1_000
+"""Characters of an explanation that go into its header."""
+
+log = logging.getLogger("mockbm")
 
 blueprint = Blueprint("api", __name__)
 
@@ -23,6 +41,32 @@ blueprint = Blueprint("api", __name__)
 def current_mock() -> Mock:
     """The mock behind the application that handles this request."""
     return cast(Mock, current_app.extensions["mockbm"])
+
+
+@dataclass
+class Exchange:
+    """One request on its way from the socket to the journal."""
+
+    begun: float
+    received: Received
+    admission: Admission
+    explanation: str = ""
+    count: int = 0
+    ids: tuple[int, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> View:
+        """The state that this request was given; it keeps to it."""
+        return self.admission.view
+
+    def hide_keys(self, text: str) -> str:
+        """`text` without the API keys that this request sent or could have sent."""
+        sent = self.received.api_key or ""
+        for key in {sent, sent.rpartition(PIN)[0], *self.view.scenario.api_keys} - {""}:
+            if text == key or len(key) >= 6:  # shorter ones are parts of ordinary words
+                text = text.replace(key, HIDDEN)
+        return text
 
 
 class AnyCase(BaseConverter):
@@ -38,47 +82,119 @@ def _add_converter(setup: BlueprintSetupState) -> None:
     cast(Flask, setup.app).url_map.converters["anycase"] = AnyCase
 
 
+def for_admin() -> bool:
+    """Whether this request is for the admin API, which leaves no traces."""
+    return request.path == ADMIN_PREFIX or request.path.startswith(f"{ADMIN_PREFIX}/")
+
+
 @blueprint.before_app_request
-def _take_state() -> None:
-    g.state = current_mock().state
-
-
-@blueprint.after_app_request
-def _name_scenario(response: Response) -> Response:
-    if not request.path.startswith(ADMIN_PREFIX):
-        response.headers[SCENARIO_HEADER] = g.state.active.name
-    return response
+def _begin() -> None:
+    if not for_admin():
+        begun = perf_counter()
+        received = receive(request)
+        g.exchange = Exchange(begun, received, current_mock().admit(received.api_key))
 
 
 @blueprint.route("/<anycase(api):_api>/<anycase(releases):_releases>", methods=["GET", "POST"])
 def get_releases(**_: str) -> Response:
     """Answer with the releases that match the request's filters [S]."""
-    state: State = g.state
-    received = receive(request)
-    if received.api_key not in state.active.api_keys:
-        return _refuse_key()
+    exchange: Exchange = g.exchange
+    received = exchange.received
+    if received.failure:
+        raise received.failure
+    if exchange.admission.refusal:
+        return _refuse_key(exchange)
     if received.problems:
-        return _refuse(received.problems)
+        return _refuse(exchange, received.problems)
+    strict = current_mock().strict
     try:
-        filters = FilterSchema(strict=current_mock().strict).load(received.values())
+        loaded = FilterSchema(strict=strict).load(received.values())
     except ValidationError as error:
-        messages = error.messages_dict
-        return _refuse({name: messages[name][0] for name in received.values() if name in messages})
-    releases = state.active.releases
-    body = releases.body(releases.select(filters))
+        found = error.messages_dict
+        problems = {name: found[name][0] for name in received.parameters if name in found}
+        return _refuse(exchange, problems)
+    releases = exchange.view.scenario.releases
+    as_asked = (name for name in received.parameters if name in loaded)
+    selection = releases.select({name: loaded[name] for name in as_asked})
+    exchange.explanation = releases.explain(selection)
+    exchange.count = len(selection.positions)
+    exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
+    exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
+    body = releases.body(selection.positions)
     return Response(body, content_type="application/json; charset=utf-8")
 
 
-def _refuse_key() -> Response:
+def _refuse_key(exchange: Exchange) -> Response:
     """403 with an empty body, whatever is wrong with the key [S]."""
+    exchange.explanation = exchange.admission.refusal
     response = Response(status=403)
     del response.headers["Content-Type"]
     return response
 
 
-def _refuse(problems: Mapping[str, str]) -> Response:
+def _refuse(exchange: Exchange, problems: Mapping[str, str]) -> Response:
     """400 with one problem a line, as text [S]."""
-    text = "".join(f"{name}: {what}\n" for name, what in problems.items())
-    return Response(
-        text.encode("utf-8", "backslashreplace"), 400, content_type="text/plain; charset=utf-8"
+    lines = [exchange.hide_keys(f"{printable(name)}: {what}") for name, what in problems.items()]
+    exchange.explanation = "; ".join(lines)
+    text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+    return Response(text, 400, content_type="text/plain; charset=utf-8")
+
+
+def refuse(error: HTTPException) -> Response:
+    """Any other failure outside the admin API, such as a wrong path, verb or size."""
+    if isinstance(error, NotFound):
+        near = nearest(request.path, [PATH])
+        guess = f"; did you mean {near}?" if near else ""
+        error.description = f"mockbm serves GET and POST {PATH} only{guess}"
+    elif isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        error.description = f"{request.method} is not served here; use {allowed}"
+    g.exchange.explanation = error.description or error.name
+    return Response(f"{g.exchange.explanation}\n", error.code, mimetype="text/plain")
+
+
+@blueprint.after_app_request
+def _finish(response: Response) -> Response:
+    if not for_admin():
+        exchange: Exchange = g.exchange
+        view = exchange.view
+        _record(exchange, response.status_code)
+        response.headers[SCENARIO_HEADER] = view.scenario.name
+        response.headers[REVISION_HEADER] = str(view.revision)
+        response.headers[EXPLAIN_HEADER] = _for_header(exchange.explanation)
+    return response
+
+
+def _record(exchange: Exchange, status: int) -> None:
+    """Write the exchange into its journal and the log, without any API key."""
+    received, view, hide = exchange.received, exchange.view, exchange.hide_keys
+    if status != 403:  # a refused key is explained in our words alone
+        exchange.explanation = hide(exchange.explanation)
+    parameters = {
+        hide(name)[:MAX_TEXT]: hide(str(parameter.value))[:MAX_TEXT]
+        for name, parameter in received.parameters.items()
+    }
+    places = {hide(name)[:MAX_TEXT]: item.place for name, item in received.parameters.items()}
+    entry = view.journal.record(
+        time=datetime.now(timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z",
+        method=request.method[:MAX_TEXT],
+        path=hide(request.path)[:MAX_TEXT],
+        status=status,
+        scenario=view.scenario.name,
+        revision=view.revision,
+        parameters=parameters,
+        places=places,
+        count=exchange.count,
+        ids=exchange.ids,
+        duration=perf_counter() - exchange.begun,
+        explanation=exchange.explanation[: MAX_TEXT * 4],
+        ignored=tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored),
+        notes=tuple(hide(note)[:MAX_TEXT] for note in received.notes[:20]),
     )
+    log.log(logging.WARNING if status == 403 else logging.INFO, "%s", entry)
+
+
+def _for_header(text: str) -> str:
+    """`text` in printable ASCII, and not too long."""
+    plain = re.sub(r"[\x00-\x1f\x7f]", " ", text.encode("ascii", "backslashreplace").decode())
+    return plain if len(plain) <= MAX_HEADER else f"{plain[: MAX_HEADER - 3]}..."

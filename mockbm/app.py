@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -24,14 +24,14 @@ _ON_OR_OFF = {
 
 
 def create_app(
-    scenarios: Path | str | None = None, scenario: str | None = None, strict: bool = True
+    scenarios: Path | str | None = None, scenario: str | None = None, **settings: Any
 ) -> Flask:
     """A Flask application that answers as BuildMaster does, with the admin API beside it.
 
     scenarios: directory of the scenario files; by default those that come with mockbm.
     scenario: the one active at the start.
-    strict: refuse unknown parameters and two of a group with a 400.
-    Raises: ScenarioError for files with problems, UnknownScenario.
+    settings: the others of `mockbm.mock.Mock`, such as strict and journal_size.
+    Raises: ScenarioError for files with problems, UnknownName.
     """
     app = Flask("mockbm", static_folder=None)
     app.config.update(
@@ -41,7 +41,7 @@ def create_app(
     app.url_map.merge_slashes = False
     cast(DefaultJSONProvider, app.json).sort_keys = False
     cast(DefaultJSONProvider, app.json).compact = False
-    app.extensions["mockbm"] = Mock(scenarios, scenario, strict)
+    app.extensions["mockbm"] = Mock(scenarios, scenario, **settings)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(admin.blueprint)
     app.register_error_handler(HTTPException, _refuse)
@@ -59,15 +59,12 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     return create_app(
         environ.get("MOCKBM_SCENARIOS") or None,
         environ.get("MOCKBM_SCENARIO") or None,
-        _ON_OR_OFF[strict.lower()],
+        strict=_ON_OR_OFF[strict.lower()],
     )
 
 
 def _refuse(error: HTTPException) -> Response:
-    if request.path.startswith(api.ADMIN_PREFIX):
-        response = admin.refuse(error)
-    else:
-        response = Response(f"{error.description}\n", error.code, mimetype="text/plain")
+    response = admin.refuse(error) if api.for_admin() else api.refuse(error)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

@@ -13,7 +13,7 @@ import click
 from . import __version__
 from .client import AdminClient
 from .document import ScenarioError
-from .mock import UnknownScenario
+from .mock import UnknownName
 from .scenario import check_scenarios, load_scenarios, shipped_scenarios
 from .server import MockServer
 
@@ -103,10 +103,11 @@ def serve(directory: Path | None, port_file: Path | None, **options: Any) -> Non
     try:
         server = MockServer(directory, **options)
         server.start()
-    except (ScenarioError, UnknownScenario) as error:
+    except (ScenarioError, UnknownName) as error:
         _fail(error)
     except OSError as error:
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        code = error.errno or 0  # below 0 where the name of the host is not known
+        why = os.strerror(code) if code > 0 else error.strerror
         _fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     try:
         if port_file:
@@ -174,7 +175,7 @@ def use(name: str, url: str) -> None:
     """
     try:
         AdminClient(url).use(name)
-    except (UnknownScenario, RuntimeError) as error:
+    except (UnknownName, RuntimeError) as error:
         _fail(error)
     except (OSError, ValueError) as error:
         _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")

@@ -1,57 +1,125 @@
-"""A client of the admin API, for `mockbm use` and for anybody's Python.
+"""A client of the admin API: for the pytest fixture, for `mockbm use` and for anybody's Python.
 
-On the standard library alone, so that it costs no import in a test run and no dependency.
+On the standard library alone, so that it brings no dependency and is not disturbed by a test that
+replaces an HTTP library.
 """
 
 from __future__ import annotations
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
-from .mock import UnknownScenario
+from .document import Problem, ScenarioError
+from .journal import Entry
+from .mock import UnknownName
 
 
-class AdminClient:
-    """A running mock, reached over HTTP.
+class RemoteSession:
+    """One session of a running mock, over HTTP; the same calls as `mockbm.mock.Session`.
+
+    Every call raises OSError where no mock answers, UnknownName for a scenario or session that is
+    not there, ScenarioError for values that are no scenario, RuntimeError for another refusal.
+    """
+
+    def __init__(self, url: str, path: str, api_key: str, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        self.api_key = api_key
+        self.timeout = timeout
+        self._path = path
+
+    @property
+    def active(self) -> str:
+        """The name of the active scenario."""
+        return str(self._call("GET", f"{self._path}/scenario")["name"])
+
+    def use(self, name: str) -> None:
+        """Make another scenario active."""
+        self._call("PUT", f"{self._path}/scenario", {"name": name})
+
+    def use_values(self, values: Any) -> None:
+        """Make a scenario active that is given as plain values, as in a scenario file."""
+        self._call("PUT", f"{self._path}/scenario", values)
+
+    def reset(self) -> None:
+        """Go back to what a fresh start gives."""
+        self._call("POST", f"{self._path}/reset")
+
+    def requests(self, **filters: Any) -> list[Entry]:
+        """The journal, oldest first. Filters: method, status, parameter, count."""
+        query = urllib.parse.urlencode(filters)
+        found = self._call("GET", f"{self._path}/requests?{query}")["requests"]
+        return [Entry.from_json(item) for item in found]
+
+    def clear_requests(self) -> None:
+        """Empty the journal."""
+        self._call("DELETE", f"{self._path}/requests")
+
+    def end(self) -> None:
+        """End the session: its key is refused from now on."""
+        self._call("DELETE", self._path)
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/__admin{path}",
+            method=method,
+            data=None if body is None else json.dumps(body, default=str).encode(),
+            headers={} if body is None else {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                return json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise _refusal(self.url, error) from None
+
+
+class AdminClient(RemoteSession):
+    """A running mock, over HTTP: its default session, and what concerns all of it.
 
     url: the mock's base URL, such as `http://127.0.0.1:8080`.
     timeout: seconds that one call may take.
     """
 
     def __init__(self, url: str, timeout: float = 10) -> None:
-        self.url = url.rstrip("/")
-        self.timeout = timeout
+        super().__init__(url, "", "", timeout)
 
-    def use(self, name: str) -> None:
-        """Make another scenario active.
+    def health(self) -> dict[str, Any]:
+        """Status, version and what is active."""
+        return dict(self._call("GET", "/health"))
 
-        Raises: UnknownScenario; OSError where no mock answers; RuntimeError for another refusal.
-        """
-        try:
-            self._call("PUT", "/scenario", {"name": name})
-        except urllib.error.HTTPError as error:
-            details = _details(error)
-            if "scenarios" in details:
-                raise UnknownScenario(name, details["scenarios"]) from None
-            raise RuntimeError(f"{self.url}: {details.get('detail', error)}") from None
+    def scenarios(self) -> list[dict[str, Any]]:
+        """Every scenario: name, description, releaseCount, active."""
+        return list(self._call("GET", "/scenarios")["scenarios"])
 
-    def _call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}/__admin{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={} if body is None else {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=self.timeout) as response:
-            return json.load(response)
+    def scenario(self, name: str) -> dict[str, Any]:
+        """One scenario, with its releases as the endpoint answers them."""
+        return dict(self._call("GET", f"/scenarios/{urllib.parse.quote(name, safe='')}"))
+
+    def reload(self) -> None:
+        """Read the scenario files again. Raises: ScenarioError, and nothing has changed."""
+        self._call("POST", "/reload")
+
+    def open_session(self, scenario: str | None = None, label: str = "") -> RemoteSession:
+        """A private session with an API key of its own."""
+        body = {"label": label} | ({} if scenario is None else {"scenario": scenario})
+        opened = self._call("POST", "/sessions", body)
+        path = f"/sessions/{opened['id']}"
+        return RemoteSession(self.url, path, opened["apiKey"], self.timeout)
 
 
-def _details(error: urllib.error.HTTPError) -> dict[str, Any]:
-    """The problem details of a refusal, or nothing where something else answered."""
+def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
+    """What a refused call raises here: the error that the same call raises within the mock."""
     try:
-        details = json.load(error)
-    except ValueError:
-        return {}
-    return details if isinstance(details, dict) else {}
+        details = json.loads(error.read())
+        kind, detail = str(details["title"]), str(details["detail"])
+    except (ValueError, KeyError, TypeError):
+        return RuntimeError(f"{url} is no mockbm: it answered {error.code} {error.reason}")
+    if kind.startswith("Unknown "):
+        return UnknownName(kind[8:], details["name"], details.get("scenarios", ()))
+    if kind.startswith("Bad scenario"):
+        return ScenarioError(
+            Problem("", 0, 0, *line.partition(": ")[::2]) for line in details["problems"]
+        )
+    return RuntimeError(f"{url}: {detail}")

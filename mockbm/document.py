@@ -7,7 +7,7 @@ occur once. Aliases are followed, tags and more than one document are refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ _HINTS = (
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in a scenario file; line and column count from 1."""
+    """One thing wrong in a scenario; line and column count from 1. Without a file, path is ''."""
 
     path: str
     line: int
@@ -51,11 +51,12 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}: {self.where}: {self.what}"
+        position = f"{self.path}:{self.line}:{self.column}: " if self.path else ""
+        return f"{position}{self.where}: {self.what}"
 
 
 class ScenarioError(Exception):
-    """Scenario files that cannot be served; `problems` holds everything wrong with all of them."""
+    """Scenarios that cannot be served; `problems` holds everything wrong with all of them."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -66,6 +67,26 @@ class NameProblem(str):
     """An error message about the name of a property; others are about its value."""
 
     __slots__ = ()
+
+
+Where = tuple[Any, ...]
+"""The keys and indices that lead to a value."""
+
+
+def flatten(messages: Mapping[Any, Any], at: Where = ()) -> Iterator[tuple[Where, str]]:
+    """Marshmallow's error messages, which are nested dicts that end in lists of texts, in a row."""
+    for key, inner in messages.items():
+        where = at if key == "_schema" else (*at, key)
+        if isinstance(inner, Mapping):
+            yield from flatten(inner, where)
+        else:
+            yield from ((where, message) for message in inner)
+
+
+def spell(where: Where) -> str:
+    """A way to a value, as in `releases[0].status`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    return text.lstrip(".")
 
 
 class Document:
@@ -86,25 +107,18 @@ class Document:
         self._root = _compose(path, _read(path))
         self.values = None if self._root is None else self._value(self._root, typed=True)
 
-    def add(self, messages: Mapping[Any, Any], at: tuple[Any, ...] = ()) -> None:
-        """Take over Marshmallow's error messages: nested dicts that end in lists of texts."""
-        for key, inner in messages.items():
-            where = at if key == "_schema" else (*at, key)
-            if isinstance(inner, Mapping):
-                self.add(inner, where)
-            else:
-                for message in inner:
-                    node = self._find(where, the_name=isinstance(message, NameProblem))
-                    self._complain(node, where, message)
+    def add(self, messages: Mapping[Any, Any]) -> None:
+        """Take over Marshmallow's error messages, each with its position."""
+        for where, message in flatten(messages):
+            node = self._find(where, the_name=isinstance(message, NameProblem))
+            self._complain(node, where, message)
 
-    def _complain(self, node: Node | None, where: tuple[Any, ...], what: str) -> None:
+    def _complain(self, node: Node | None, where: Where, what: str) -> None:
         line, column = (
             (node.start_mark.line, node.start_mark.column) if node is not None else (0, 0)
         )
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
-        self.problems.append(
-            Problem(str(self.path), line + 1, column + 1, text.lstrip(".") or "file", what)
-        )
+        problem = Problem(str(self.path), line + 1, column + 1, spell(where) or "file", what)
+        self.problems.append(problem)
 
     def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
         """The node at a path of keys and indices, or the one where the path ends."""

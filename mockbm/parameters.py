@@ -14,14 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flask import Request
+from werkzeug.exceptions import HTTPException
 
-from .releases import FILTERS
+from .releases import FILTERS, quoted
 
 KEY_HEADER = "X-ApiKey"
 KEY_USER = "api"
 KEY_PARAMETERS = ("key", "api_key")
 """Names of the key as a parameter, in lower case; both are taken in every place [O, C]."""
 
+HIDDEN = "***"
+"""Stands where a secret stood, in everything that mockbm writes."""
+
+_SECRETS = ("apikey", "xapikey", "authorization", "password", "token")
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
 _KNOWN = {name.lower(): name for name in FILTERS}
 
@@ -31,7 +36,8 @@ class Parameter:
     """One parameter of a request.
 
     name: as `FILTERS` spells it, or as it came where it is unknown; names ignore case [C].
-    value: the text that was sent (JSON's numbers, true and false too), or the list or dict.
+    value: the text that was sent (JSON's numbers, true and false too), or the list or dict;
+        `HIDDEN` where the name says that it is a secret.
     place: "query", "form" or "JSON".
     """
 
@@ -48,6 +54,10 @@ class Received:
     api_key: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
     """Name of a parameter, or `body`, to what is wrong with it."""
+    notes: list[str] = field(default_factory=list)
+    """What was passed over although it was sent."""
+    failure: HTTPException | None = None
+    """Why the request could not be read at all, such as a body that is too large."""
 
     def values(self) -> dict[str, Any]:
         """The parameters that can be filters."""
@@ -63,33 +73,49 @@ class _Object(list[tuple[str, Any]]):
 
 
 def receive(request: Request) -> Received:
-    """Read the parameters and the key of a request.
-
-    Raises: werkzeug's RequestEntityTooLarge and ClientDisconnected.
-    """
+    """Read the parameters and the key of a request."""
     received = Received(api_key=_header_key(request))
     found = [Parameter(name, value, "query") for name, value in request.args.items(multi=True)]
     try:
         found += _body_parameters(request)
     except _UnreadableError as error:
         received.problems["body"] = str(error)
+    except HTTPException as error:
+        received.failure = error
     for parameter in found:
-        if parameter.value is None or parameter.value == "":
-            continue  # counts as not given [C]
-        if parameter.name.lower() in KEY_PARAMETERS:
-            if received.api_key is None and isinstance(parameter.value, str):
-                received.api_key = parameter.value
-            continue
-        name = _KNOWN.get(parameter.name.lower(), parameter.name)
-        first = received.parameters.get(name)
-        if first is None:
-            received.parameters[name] = Parameter(name, parameter.value, parameter.place)
-        elif first.place == parameter.place:
-            received.problems[name] = f"given twice in the {first.place}; give it once"
+        if parameter.value is None or parameter.value == "":  # counts as not given [C]
+            received.notes.append(f"{printable(parameter.name)} is empty, so it is not given")
+        elif parameter.name.lower() in KEY_PARAMETERS:
+            _take_key(received, parameter)
         else:
-            places = f"in the {first.place} and in the {parameter.place}"
-            received.problems[name] = f"given twice, {places}; give it once"
+            _take(received, parameter)
     return received
+
+
+def printable(name: str) -> str:
+    """The name of a parameter for a message of one line, in quotes where it could break it."""
+    return name if name.isprintable() and 0 < len(name) <= 60 else quoted(name)
+
+
+def _take_key(received: Received, parameter: Parameter) -> None:
+    if received.api_key is None and isinstance(parameter.value, str):
+        received.api_key = parameter.value
+    else:
+        received.notes.append(f"a further API key, in the {parameter.place}, is passed over")
+
+
+def _take(received: Received, parameter: Parameter) -> None:
+    name = _KNOWN.get(parameter.name.lower(), parameter.name)
+    first = received.parameters.get(name)
+    if first is None:
+        secret = name.lower().replace("-", "").replace("_", "") in _SECRETS
+        value = HIDDEN if secret else parameter.value
+        received.parameters[name] = Parameter(name, value, parameter.place)
+    elif first.place == parameter.place:
+        received.problems[name] = f"given twice in the {first.place}; give it once"
+    else:
+        places = f"in the {first.place} and in the {parameter.place}"
+        received.problems[name] = f"given twice, {places}; give it once"
 
 
 def _header_key(request: Request) -> str | None:

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from flask import Flask
+
+    from .client import AdminClient, RemoteSession
+    from .journal import Entry
+    from .mock import Session
     from .server import MockServer
 
-MARKER = "mockbm(scenario): the scenario that is active when the test begins"
+MARKER = (
+    "mockbm(scenario=None, strict=None): the scenario that is active when the test begins, and "
+    "whether the test fails when its client sends something malformed or unknown"
+)
+REFUSED = (400, 404, 405, 413)
+"""Statuses that say that a request was malformed, or for something that is not there."""
+
+SHOWN = 50
+"""Requests that the report of a failed test shows."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mockbm")
+    group.addoption(
+        "--mockbm-url",
+        default=os.environ.get("MOCKBM_URL"),
+        help="use the mock that runs at this URL, instead of starting one (also: MOCKBM_URL)",
+    )
     parser.addini(
         "mockbm_scenarios", "directory of your scenario files, relative to the configuration file"
+    )
+    parser.addini(
+        "mockbm_strict",
+        "fail a test whose client sends something malformed or unknown",
+        type="bool",
+        default=False,
     )
 
 
@@ -24,11 +51,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
 
 
-class Mockbm:
-    """The mock as one test sees it: the handle that the fixture `mockbm` gives."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    url = config.getoption("--mockbm-url")
+    return f"mockbm: {url}, with its own scenarios" if url else None
 
-    def __init__(self, server: MockServer) -> None:
+
+class MockbmFixture:
+    """What the fixture `mockbm` gives a test: the mock as a private session sees it."""
+
+    def __init__(self, server: MockServer | AdminClient, session: Session | RemoteSession) -> None:
         self._server = server
+        self._session = session
+        self._numbers = count(1)
+        self._allowed: set[int] = set()
 
     @property
     def url(self) -> str:
@@ -37,17 +72,128 @@ class Mockbm:
 
     @property
     def api_key(self) -> str:
-        """A key that the active scenario accepts. Raises: LookupError where it accepts none."""
-        return self._server.api_key
+        """This test's own API key. The scenarios' keys see the default session, not this one."""
+        return self._session.api_key
+
+    @property
+    def app(self) -> Flask:
+        """The WSGI application, to be called without a socket, as by `httpx.WSGITransport`.
+
+        Raises: RuntimeError with `--mockbm-url`, where it is in another process.
+        """
+        app: Flask | None = getattr(self._server, "app", None)
+        if app is None:
+            raise RuntimeError(f"the mock at {self.url} is another process; it has no app here")
+        return app
 
     @property
     def active(self) -> str:
         """The name of the active scenario."""
-        return self._server.active
+        return self._session.active
 
     def use(self, name: str) -> None:
-        """Make another scenario active, until the test ends. Raises: UnknownScenario."""
-        self._server.use(name)
+        """Make another scenario active, for this test alone. Raises: UnknownName."""
+        self._session.use(name)
+
+    def releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
+        """Give this test releases of its own: dicts as in a scenario file, with its defaults.
+
+        Raises: ScenarioError, which says what is wrong with which of them.
+        """
+        self._session.use_values({"releases": [dict(release) for release in releases]})
+
+    def release(self, **changes: Any) -> dict[str, Any]:
+        """A release with everything filled in, as the endpoint answers it; ids count from 1.
+
+        changes: properties to set otherwise; None leaves one out.
+        Raises: ValueError for changes that make it invalid.
+        """
+        from .releases import sample_release
+
+        return sample_release(next(self._numbers), **changes)
+
+    @property
+    def requests(self) -> list[Entry]:
+        """What this test's clients have asked so far, oldest first."""
+        return self._session.requests()
+
+    def assert_called(self, times: int | None = None, **parameters: object) -> None:
+        """Fail unless the endpoint was called with these parameters, and perhaps others.
+
+        times: exactly so often; by default at least once.
+        """
+        __tracebackhide__ = True
+        calls, matching = self._calls(parameters)
+        if times is None and not matching:
+            pytest.fail(_miss("at least 1 call", parameters, calls, matching))
+        if times is not None and len(matching) != times:
+            wanted = "1 call" if times == 1 else f"{times} calls"
+            pytest.fail(_miss(wanted, parameters, calls, matching))
+
+    def assert_not_called(self, **parameters: object) -> None:
+        """Fail if the endpoint was called, or called with these parameters."""
+        __tracebackhide__ = True
+        calls, matching = self._calls(parameters)
+        if matching:
+            pytest.fail(_miss("no call", parameters, calls, matching))
+
+    def allow(self, *statuses: int) -> None:
+        """Let this test's client be refused with these statuses, even where strict is on."""
+        self._allowed.update(statuses)
+
+    def refused(self) -> list[Entry]:
+        """The requests that strict fails a test for, without those that it allows."""
+        return [
+            entry
+            for entry in self.requests
+            if (entry.status in REFUSED and entry.status not in self._allowed) or entry.ignored
+        ]
+
+    def _calls(self, parameters: Mapping[str, object]) -> tuple[list[Entry], list[Entry]]:
+        from .releases import FILTERS, suggest
+
+        for name in parameters:
+            if name not in FILTERS:
+                raise TypeError(f"{name!r} is no parameter; {suggest(name, FILTERS)}")
+        calls = [
+            entry for entry in self.requests if entry.path.lower().rstrip("/") == "/api/releases"
+        ]
+        return calls, [entry for entry in calls if not _differences(entry, parameters)]
+
+
+def _differences(entry: Entry, parameters: Mapping[str, object]) -> list[str]:
+    return [
+        f"{name} is {entry.parameters[name]!r}" if name in entry.parameters else f"no {name}"
+        for name, value in parameters.items()
+        if entry.parameters.get(name) != str(value)
+    ]
+
+
+def _miss(
+    wanted: str, parameters: Mapping[str, object], calls: list[Entry], matching: list[Entry]
+) -> str:
+    """The message of a failed assertion: what was wanted, what came, and what came nearest."""
+    given = ", ".join(f"{name}={str(value)!r}" for name, value in parameters.items())
+    message = f"expected {wanted} of /api/releases"
+    message += f" with {given}" if given else ""
+    message += f", got {len(matching)}"
+    others = [entry for entry in calls if entry not in matching]
+    others.sort(key=lambda entry: len(_differences(entry, parameters)))
+    lines = [f"  {entry}" for entry in matching[:5]]
+    if others:
+        lines.append(f"nearest of {len(others)} other:")
+        lines += [f"  {entry}\n    but {_but(entry, parameters)}" for entry in others[:5]]
+    elif not matching:
+        lines.append("the endpoint was not called at all by this test's key")
+    return "\n".join([message, *lines])
+
+
+def _but(entry: Entry, parameters: Mapping[str, object]) -> str:
+    return ", ".join(_differences(entry, parameters))
+
+
+_handle = pytest.StashKey[MockbmFixture]()
+_log = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -64,37 +210,97 @@ def mockbm_scenarios(pytestconfig: pytest.Config) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def mockbm_server(mockbm_scenarios: Path | str | None) -> Iterator[MockServer]:
-    """One mock on a real socket on 127.0.0.1, for the whole run."""
-    from . import MockServer, ScenarioError
+def mockbm_server(
+    pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Iterator[MockServer | AdminClient]:
+    """One mock for the whole run: in this process, on 127.0.0.1, or the one at `--mockbm-url`."""
+    from . import AdminClient, MockServer, ScenarioError
 
+    url = pytestconfig.getoption("--mockbm-url")
+    if url:
+        yield _connect(AdminClient(url))
+        return
     try:
-        server = MockServer(mockbm_scenarios)
+        server = MockServer(request.getfixturevalue("mockbm_scenarios"))
     except ScenarioError as error:
         pytest.fail(f"mockbm cannot start:\n{error}", pytrace=False)
     with server:
         yield server
 
 
+def _connect(client: AdminClient) -> AdminClient:
+    try:
+        client.health()
+    except (OSError, ValueError, RuntimeError) as error:
+        pytest.fail(f"no mock answers at {client.url}: {error}", pytrace=False)
+    return client
+
+
 @pytest.fixture
-def mockbm(mockbm_server: MockServer, request: pytest.FixtureRequest) -> Mockbm:
-    """The mock, as a fresh start gives it, or with the scenario of the test's marker."""
-    mockbm_server.mock.reset()
-    handle = Mockbm(mockbm_server)
-    marker = request.node.get_closest_marker("mockbm")
-    if marker is not None:
-        try:
-            handle.use(_scenario_of(marker))
-        except LookupError as error:
-            pytest.fail(str(error), pytrace=False)
-    return handle
-
-
-def _scenario_of(marker: pytest.Mark) -> str:
-    scenario = marker.kwargs.get("scenario")
-    if marker.args or set(marker.kwargs) != {"scenario"} or not isinstance(scenario, str):
+def mockbm(
+    mockbm_server: MockServer | AdminClient, request: pytest.FixtureRequest
+) -> Iterator[MockbmFixture]:
+    """The mock in a session of this test's own, which ends with the test."""
+    node = request.node
+    marker = _marker(node)
+    try:
+        session = mockbm_server.open_session(marker.get("scenario"), node.nodeid[-200:])
+    except (LookupError, RuntimeError) as error:
+        pytest.fail(str(error), pytrace=False)
+    handle = node.stash[_handle] = MockbmFixture(mockbm_server, session)
+    yield handle
+    node.stash[_log] = _lines(handle)
+    strict = marker.get("strict", request.config.getini("mockbm_strict"))
+    refused = handle.refused() if strict else []
+    session.end()
+    if refused:
+        lines = "\n".join(f"  {entry}" for entry in refused)
         pytest.fail(
-            f'write the marker as @pytest.mark.mockbm(scenario="empty"); got {marker}',
+            f"mockbm is strict, and had to refuse or ignore what this test sent:\n{lines}\n"
+            "A test that means it says so: mockbm.allow(400)",
             pytrace=False,
         )
-    return scenario
+
+
+def _marker(node: pytest.Item) -> dict[str, Any]:
+    """What the test's markers say; the nearest one wins for each word. Fails for a wrong one."""
+    said: dict[str, Any] = {}
+    for marker in node.iter_markers("mockbm"):
+        right: dict[str, Callable[[Any], bool]] = {
+            "scenario": lambda value: isinstance(value, str),
+            "strict": lambda value: isinstance(value, bool),
+        }
+        if marker.args or not all(
+            name in right and right[name](value) for name, value in marker.kwargs.items()
+        ):
+            pytest.fail(
+                'write the marker as @pytest.mark.mockbm(scenario="empty", strict=True); '
+                f"got {marker.args or ''}{marker.kwargs or ''}",
+                pytrace=False,
+            )
+        said = {**marker.kwargs, **said}
+    return said
+
+
+def _lines(handle: MockbmFixture) -> list[str]:
+    try:
+        entries = handle.requests
+    except (OSError, LookupError, RuntimeError) as error:
+        return [f"(not to be had: {error})"]
+    lines = [str(entry) for entry in entries]
+    if len(lines) > SHOWN:
+        return [f"({len(lines) - SHOWN} earlier ones)", *lines[-SHOWN:]]
+    return lines or ["(none with this test's API key)"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what was asked to the report of a failed test that used the fixture."""
+    report = yield
+    handle = item.stash.get(_handle, None)
+    if report.failed and handle is not None:
+        lines = item.stash.get(_log, None) or _lines(handle)
+        report.sections.append(("mockbm requests", "\n".join(lines)))
+    return report

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load
 from marshmallow import validates_schema as validates
@@ -45,6 +45,9 @@ OLDER_NAMES = {
     "releaseNumber": "number",
 }
 """Properties that BuildMaster keeps for old clients, and the ones whose values they repeat."""
+
+MAX_GUESSES = 1_000
+"""Values among which the nearest one is looked for; comparing texts is slow."""
 
 DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
 
@@ -305,6 +308,34 @@ class ReleaseSchema(NamedSchema):
         return releases
 
 
+def sample_release(number: int, **changes: object) -> Release:
+    """A valid release with everything filled in, exactly as the endpoint answers it.
+
+    number: 1, 2, 3, ...: the `id`, from which other properties follow.
+    changes: properties to set otherwise; None leaves one out.
+    Raises: ValidationError for changes that make it invalid.
+    """
+    release: dict[str, object] = {
+        "id": number,
+        "number": f"1.0.{number}",
+        "sequence": number,
+        "template": "Standard",
+        "createdBy": "JohnSmith",
+        "createdOn": DEFAULT_CREATED_ON,
+        "targetDate": "2024-02-01",
+        "applicationId": 1,
+        "applicationName": "TaxCalculator",
+        "pipelineName": "Release",
+        "furthestBuildId": number,
+        "furthestBuildNumber": "1",
+        "latestBuildId": number,
+        "latestBuildNumber": "1",
+    }
+    schema = ReleaseSchema(many=True)
+    filled: Release = schema.dump(schema.load([release | changes]))[0]
+    return filled
+
+
 class FilterSchema(NamedSchema):
     """The filters of one request [S], under the names of `FILTERS`.
 
@@ -345,6 +376,24 @@ Filters = Mapping[str, Any]
 """Filters as loaded by `FilterSchema`: name to an integer or a text."""
 
 
+class Step(NamedTuple):
+    """What one filter did to a selection."""
+
+    name: str
+    value: Any
+    left: int
+    """Releases that match this filter and those before it."""
+    in_all: int
+    """Releases that match this filter alone."""
+
+
+class Selection(NamedTuple):
+    """The positions of the releases that match, ascending, and how it came to them."""
+
+    positions: Sequence[int]
+    steps: Sequence[Step]
+
+
 class Releases:
     """The releases of one scenario, in the order of the answer, rendered once and indexed.
 
@@ -359,40 +408,79 @@ class Releases:
         self.ids: tuple[int, ...] = tuple(release["id"] for release in ordered)
         dumped = ReleaseSchema(many=True).dump(ordered)
         self.rendered: tuple[bytes, ...] = tuple(write_json(release) for release in dumped)
-        self._keys = {
-            name: [_fold(release.get(property_)) for release in ordered]
-            for name, property_ in FILTERS.items()
-        }
-        self._index: dict[str, dict[Any, list[int]]] = {name: {} for name in FILTERS}
-        for name, keys in self._keys.items():
-            for position, key in enumerate(keys):
-                self._index[name].setdefault(key, []).append(position)
+        self._keys: dict[str, list[Any]] = {}
+        self._index: dict[str, dict[Any, list[int]]] = {}
+        self._spellings: dict[str, str] = {}
+        for name, property_ in FILTERS.items():
+            keys = self._keys[name] = []
+            index = self._index[name] = {}
+            for position, release in enumerate(ordered):
+                value = release.get(property_)
+                key = _fold(value)
+                keys.append(key)
+                index.setdefault(key, []).append(position)
+                if isinstance(value, str) and key != value:
+                    self._spellings[key] = value
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def select(self, filters: Filters) -> Sequence[int]:
-        """The positions of the releases that match every filter, ascending.
+    def select(self, filters: Filters) -> Selection:
+        """The releases that match every filter.
 
         Texts match as a whole and ignoring case [S "any value", C]; a release without the
         property never matches.
         """
-        selected: Sequence[int] = range(len(self.ids))
+        positions: Sequence[int] = range(len(self.ids))
+        steps: list[Step] = []
         wanted = {name: _fold(value) for name, value in filters.items()}
-        for step, (name, key) in enumerate(wanted.items()):
+        for name, key in wanted.items():
             matching = self._index[name].get(key, [])
-            if len(matching) < len(selected):
-                selected, unchecked = matching, list(wanted.items())[:step]
+            if len(matching) < len(positions):
+                positions, unchecked = matching, [step.name for step in steps]
             else:
-                unchecked = [(name, key)]
-            for other, other_key in unchecked:
-                keys = self._keys[other]
-                selected = [position for position in selected if keys[position] == other_key]
-        return selected
+                unchecked = [name]
+            for other in unchecked:
+                keys, other_key = self._keys[other], wanted[other]
+                positions = [position for position in positions if keys[position] == other_key]
+            steps.append(Step(name, filters[name], len(positions), len(matching)))
+        return Selection(positions, steps)
 
     def body(self, positions: Iterable[int]) -> bytes:
         """The releases at `positions` as one JSON array."""
         return b"[" + b",".join([self.rendered[position] for position in positions]) + b"]"
+
+    def explain(self, selection: Selection) -> str:
+        """Why a selection is what it is, filter by filter.
+
+        Such as `7 releases; status=active: 4; applicationName='TaxCalc': 0 (nearest:
+        'TaxCalculator')`.
+        """
+        parts = ["1 release" if len(self) == 1 else f"{len(self)} releases"]
+        for step in selection.steps:
+            shown = step.value if step.name == "status" else quoted(step.value)
+            part = f"{step.name}={shown}: {step.left}"
+            if not step.in_all:
+                part += self._guess(step)
+            elif not step.left and len(parts) > 1:
+                part += f" ({step.in_all} without the filters before)"
+            parts.append(part)
+        return "; ".join(parts)
+
+    def _guess(self, step: Step) -> str:
+        """What a filter that selects nothing may have meant."""
+        known = [key for key in self._index[step.name] if key is not None][:MAX_GUESSES]
+        if not known:
+            return f" (no release has a {FILTERS[step.name]})" if len(self) else ""
+        if isinstance(step.value, int):
+            likely = nearest(str(step.value), map(str, known))
+            likely = likely or str(min(known, key=lambda key: abs(key - step.value)))
+            return f" (nearest: {likely})"
+        spelt = [self._spellings.get(key, key) for key in known]
+        near = nearest(step.value, spelt)
+        if near is not None:
+            return f" (nearest: {quoted(near)})"
+        return f" (there are: {', '.join(map(quoted, sorted(spelt)))})" if len(spelt) <= 8 else ""
 
 
 def _fold(value: Any) -> Any:

@@ -14,11 +14,14 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from .document import Document, Problem, ScenarioError
+from .document import Document, Problem, ScenarioError, flatten, spell
 from .releases import Choice, NamedSchema, Releases, ReleaseSchema, Text, quoted
 
 DEFAULT_API_KEY = "abc12345"
 """The key of the vendor's own example [S]."""
+
+INLINE = "inline"
+"""The name of every scenario that came without a file."""
 
 ORDERS = ("newest-first", "as-written")
 
@@ -89,6 +92,20 @@ def load_scenarios(directory: Path) -> dict[str, Scenario]:
     Raises: ScenarioError with every problem of every file.
     """
     return {name: _compile(name, values) for name, values in check_scenarios(directory).items()}
+
+
+def inline_scenario(values: Any) -> Scenario:
+    """A scenario without a file, from plain values; its name is `INLINE`.
+
+    Raises: ScenarioError, whose problems have names but no positions.
+    """
+    try:
+        return _compile(INLINE, ScenarioSchema().load(values))
+    except ValidationError as error:
+        raise ScenarioError(
+            Problem("", 0, 0, spell(where) or "scenario", message)
+            for where, message in flatten(error.messages_dict)
+        ) from None
 
 
 def _compile(name: str, values: Mapping[str, Any]) -> Scenario:

@@ -13,7 +13,7 @@ import waitress
 from waitress import wasyncore
 
 from .app import create_app
-from .mock import Mock
+from .mock import Mock, Session
 
 THREADS = 8
 """Requests that are answered at the same time; more wait their turn."""
@@ -26,9 +26,9 @@ class MockServer:
     ...     print(server.url)  # doctest: +SKIP
     http://127.0.0.1:40321
 
-    scenarios, scenario, strict: as for `create_app`.
+    scenarios, scenario, settings: as for `create_app`.
     host, port: where to listen; port 0 is any free one.
-    Raises: ScenarioError, UnknownScenario when made; OSError from `start` for a taken port.
+    Raises: ScenarioError, UnknownName when made; OSError from `start` for a taken port.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class MockServer:
         scenarios: Path | str | None = None,
         scenario: str | None = None,
         *,
-        strict: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
+        **settings: Any,
     ) -> None:
-        self.app = create_app(scenarios, scenario, strict)
+        self.app = create_app(scenarios, scenario, **settings)
         self.host = host
         self.port = port
         self._server: Any = None
@@ -60,7 +60,7 @@ class MockServer:
     @property
     def api_key(self) -> str:
         """A key that the active scenario accepts. Raises: LookupError where it accepts none."""
-        keys = self.mock.state.active.api_keys
+        keys = self.mock.default.view.scenario.api_keys
         if not keys:
             raise LookupError(f"the scenario {self.active} accepts no API key")
         return keys[0]
@@ -68,11 +68,15 @@ class MockServer:
     @property
     def active(self) -> str:
         """The name of the active scenario."""
-        return self.mock.state.active.name
+        return self.mock.default.active
 
     def use(self, name: str) -> None:
-        """Make another scenario active. Raises: UnknownScenario."""
-        self.mock.switch(name)
+        """Make another scenario active, for all but sessions. Raises: UnknownName."""
+        self.mock.default.use(name)
+
+    def open_session(self, scenario: str | None = None, label: str = "") -> Session:
+        """A private session with an API key of its own. Raises: UnknownName, RuntimeError."""
+        return self.mock.open_session(scenario, label)
 
     def start(self) -> None:
         """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""

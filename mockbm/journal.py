@@ -1,0 +1,128 @@
+"""The journal: the requests received, with what was decided and why. Bounded, and free of keys."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+DEFAULT_SIZE = 1_000
+"""Requests that one journal keeps; the oldest make room for new ones."""
+
+MAX_IDS = 100
+"""Ids that one entry keeps of a long answer; `count` has how many there were."""
+
+MAX_TEXT = 500
+"""Characters that an entry keeps of one text that a client sent."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request and its answer. Texts that a client sent are cut at `MAX_TEXT` characters.
+
+    number: counts the requests of this journal from 1.
+    time: when it was answered, UTC, as in `2024-03-04T09:03:43.920000Z`.
+    path: without the query.
+    parameters: what was understood: name to text. Names as BuildMaster spells them.
+    places: name of a parameter to "query", "form" or "JSON".
+    scenario, revision: what answered, as in the headers X-Mockbm-Scenario and X-Mockbm-Revision.
+    count, ids: how many releases the answer had, and the ids of the first `MAX_IDS`.
+    duration: seconds from the first look at the request to the finished answer.
+    explanation: why the answer is what it is.
+    ignored: names of parameters that had no effect though they were meant to.
+    notes: what else was odd.
+    """
+
+    number: int
+    time: str
+    method: str
+    path: str
+    status: int
+    scenario: str
+    revision: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    count: int = 0
+    ids: tuple[int, ...] = ()
+    duration: float = 0.0
+    explanation: str = ""
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line for a person, as reports of failed tests show it."""
+        parameters = "".join(f" {name}={value!r}" for name, value in self.parameters.items())
+        return (
+            f"#{self.number} {self.method} {self.path}{parameters} -> {self.status}"
+            f" [{self.scenario}] {self.explanation}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as the admin API tells it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """The entry that `to_json` told. Names that a newer mock added are passed over."""
+        known = {item.name for item in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in data.items()
+            if name in known
+        }
+        return cls(**values)
+
+
+class Journal:
+    """The newest requests of one session, oldest first. Any number of threads may use it."""
+
+    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+        self._entries: deque[Entry] = deque(maxlen=size)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def record(self, **values: Any) -> Entry:
+        """Add an entry, of the given fields and the next number. Returns: it."""
+        with self._lock:
+            self._count += 1
+            entry = Entry(number=self._count, **values)
+            self._entries.append(entry)
+        return entry
+
+    def clear(self) -> None:
+        """Forget the entries; numbers go on."""
+        with self._lock:
+            self._entries.clear()
+
+    def entries(
+        self,
+        *,
+        method: str | None = None,
+        status: int | None = None,
+        parameter: str | None = None,
+        count: int | None = None,
+    ) -> list[Entry]:
+        """The entries, oldest first.
+
+        method: only those of one method, in capitals or not.
+        status: only those that were answered with it.
+        parameter: only those that had it: a name, or `name=value`.
+        count: only so many, the newest of those that the others leave.
+        """
+        with self._lock:
+            found: Iterable[Entry] = list(self._entries)
+        if method is not None:
+            found = [entry for entry in found if entry.method == method.upper()]
+        if status is not None:
+            found = [entry for entry in found if entry.status == status]
+        if parameter is not None:
+            name, has_value, value = parameter.partition("=")
+            found = [
+                entry
+                for entry in found
+                if name in entry.parameters and (not has_value or entry.parameters[name] == value)
+            ]
+        found = list(found)
+        return found if count is None else found[max(len(found) - count, 0) :]
