@@ -1,6 +1,7 @@
 """The mock for a WSGI server, as in `flask --app wsgi run` or `gunicorn wsgi:app`.
 
-Set up by MOCKBM_SCENARIOS (a directory), MOCKBM_SCENARIO (active at the start), MOCKBM_STRICT.
+Set up by MOCKBM_SCENARIOS (a directory), MOCKBM_SCENARIO (active at the start) and the other
+variables of `mockbm.app.app_from_environment`.
 """
 
 import sys

@@ -17,11 +17,6 @@ from .mock import Mock
 MAX_BODY = 1024 * 1024
 """Bytes that the body of a request may have."""
 
-_ON_OR_OFF = {
-    **dict.fromkeys(("", "1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
-
 
 def create_app(
     scenarios: Path | str | None = None, scenario: str | None = None, **settings: Any
@@ -49,18 +44,43 @@ def create_app(
 
 
 def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
-    """The application that `MOCKBM_SCENARIOS`, `MOCKBM_SCENARIO` and `MOCKBM_STRICT` ask for.
+    """The application that the variables `MOCKBM_*` ask for; an empty one counts as not set.
 
-    Raises: ValueError for a MOCKBM_STRICT that is neither on nor off, and what `create_app` does.
+    Read are SCENARIOS (a directory), SCENARIO (active at the start), STRICT (1 or 0), JOURNAL_SIZE,
+    MAX_SESSIONS and SESSION_IDLE (seconds).
+    Raises: ValueError for a value that is none of what is allowed, and what `create_app` does.
     """
-    strict = environ.get("MOCKBM_STRICT", "1")
-    if strict.lower() not in _ON_OR_OFF:
-        raise ValueError(f"MOCKBM_STRICT: {strict!r} is neither 1 nor 0")
-    return create_app(
-        environ.get("MOCKBM_SCENARIOS") or None,
-        environ.get("MOCKBM_SCENARIO") or None,
-        strict=_ON_OR_OFF[strict.lower()],
-    )
+    settings = {
+        name: _setting(f"MOCKBM_{variable}", environ[f"MOCKBM_{variable}"], kind)
+        for variable, (name, kind) in _VARIABLES.items()
+        if environ.get(f"MOCKBM_{variable}")
+    }
+    return create_app(**settings)
+
+
+_VARIABLES: dict[str, tuple[str, type]] = {
+    "SCENARIOS": ("scenarios", str),
+    "SCENARIO": ("scenario", str),
+    "STRICT": ("strict", bool),
+    "JOURNAL_SIZE": ("journal_size", int),
+    "MAX_SESSIONS": ("max_sessions", int),
+    "SESSION_IDLE": ("idle_seconds", float),
+}
+
+
+def _setting(variable: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+            raise ValueError(f"{variable}: {text!r} is neither 1 nor 0")
+        return text.lower() in ("1", "true", "yes", "on")
+    try:
+        value = kind(text)
+        if kind is not str and not 0 < value < float("inf"):
+            raise ValueError
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{variable}: {text!r} is not {what} above 0") from None
+    return value
 
 
 def _refuse(error: HTTPException) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import threading
@@ -13,7 +15,8 @@ import click
 from . import __version__
 from .client import AdminClient
 from .document import ScenarioError
-from .mock import UnknownName
+from .journal import DEFAULT_SIZE, Entry
+from .mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from .scenario import check_scenarios, load_scenarios, shipped_scenarios
 from .server import MockServer
 
@@ -80,13 +83,50 @@ def main() -> None:
     help="Refuse unknown parameters, as BuildMaster does, or ignore them.",
 )
 @click.option(
+    "--journal-size",
+    envvar="MOCKBM_JOURNAL_SIZE",
+    show_envvar=True,
+    type=click.IntRange(1),
+    default=DEFAULT_SIZE,
+    show_default=True,
+    help="Requests that the journal of each session keeps.",
+)
+@click.option(
+    "--max-sessions",
+    envvar="MOCKBM_MAX_SESSIONS",
+    show_envvar=True,
+    type=click.IntRange(1),
+    default=MAX_SESSIONS,
+    show_default=True,
+    help="Sessions that there may be at a time.",
+)
+@click.option(
+    "--session-idle",
+    "idle_seconds",
+    envvar="MOCKBM_SESSION_IDLE",
+    show_envvar=True,
+    type=click.FloatRange(0, min_open=True),
+    default=IDLE_SECONDS,
+    show_default=True,
+    help="Seconds without a request after which a session ends.",
+)
+@click.option(
+    "--log",
+    envvar="MOCKBM_LOG",
+    show_envvar=True,
+    type=click.Choice(["text", "json", "off"]),
+    default="text",
+    show_default=True,
+    help="How to write a line for each request, on standard error.",
+)
+@click.option(
     "--port-file",
     envvar="MOCKBM_PORT_FILE",
     show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the port into this file once the mock listens.",
 )
-def serve(directory: Path | None, port_file: Path | None, **options: Any) -> None:
+def serve(directory: Path | None, log: str, port_file: Path | None, **options: Any) -> None:
     """Serve the scenarios of DIRECTORY until Ctrl-C or SIGTERM.
 
     \b
@@ -97,6 +137,7 @@ def serve(directory: Path | None, port_file: Path | None, **options: Any) -> Non
 
     Options win over their variables; that of DIRECTORY is MOCKBM_SCENARIOS.
     """
+    _log_requests(log)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -180,6 +221,26 @@ def use(name: str, url: str) -> None:
     except (OSError, ValueError) as error:
         _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
     click.echo(f"{name} is now active at {url}")
+
+
+class _JsonLines(logging.Formatter):
+    """A request as one line of JSON: its entry in the journal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(entry, Entry):
+            return json.dumps({"level": record.levelname, **entry.to_json()})
+        return json.dumps({"level": record.levelname, "message": record.getMessage()})
+
+
+def _log_requests(form: str) -> None:
+    logger = logging.getLogger("mockbm")
+    logger.propagate = False
+    handler: logging.Handler = logging.NullHandler() if form == "off" else logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JsonLines() if form == "json" else text)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _some_key(server: MockServer) -> str:

@@ -83,6 +83,14 @@ def flatten(messages: Mapping[Any, Any], at: Where = ()) -> Iterator[tuple[Where
             yield from ((where, message) for message in inner)
 
 
+def unplaced(messages: Mapping[Any, Any]) -> ScenarioError:
+    """The error for Marshmallow's messages about values that came without a file."""
+    return ScenarioError(
+        Problem("", 0, 0, spell(where) or "scenario", message)
+        for where, message in flatten(messages)
+    )
+
+
 def spell(where: Where) -> str:
     """A way to a value, as in `releases[0].status`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)

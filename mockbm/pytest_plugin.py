@@ -106,11 +106,18 @@ class MockbmFixture:
         """A release with everything filled in, as the endpoint answers it; ids count from 1.
 
         changes: properties to set otherwise; None leaves one out.
-        Raises: ValueError for changes that make it invalid.
+        Raises: ScenarioError for changes that make it invalid.
         """
+        from marshmallow import ValidationError
+
+        from .document import unplaced
         from .releases import sample_release
 
-        return sample_release(next(self._numbers), **changes)
+        try:
+            return sample_release(next(self._numbers), **changes)
+        except ValidationError as error:
+            messages: dict[Any, Any] = error.messages_dict
+            raise unplaced({"release": messages[0]}) from None
 
     @property
     def requests(self) -> list[Entry]:

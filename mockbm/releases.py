@@ -308,7 +308,7 @@ class ReleaseSchema(NamedSchema):
         return releases
 
 
-def sample_release(number: int, **changes: object) -> Release:
+def sample_release(number: int, /, **changes: object) -> Release:
     """A valid release with everything filled in, exactly as the endpoint answers it.
 
     number: 1, 2, 3, ...: the `id`, from which other properties follow.

@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from .document import Document, Problem, ScenarioError, flatten, spell
+from .document import Document, Problem, ScenarioError, unplaced
 from .releases import Choice, NamedSchema, Releases, ReleaseSchema, Text, quoted
 
 DEFAULT_API_KEY = "abc12345"
@@ -102,10 +102,7 @@ def inline_scenario(values: Any) -> Scenario:
     try:
         return _compile(INLINE, ScenarioSchema().load(values))
     except ValidationError as error:
-        raise ScenarioError(
-            Problem("", 0, 0, spell(where) or "scenario", message)
-            for where, message in flatten(error.messages_dict)
-        ) from None
+        raise unplaced(error.messages_dict) from None
 
 
 def _compile(name: str, values: Mapping[str, Any]) -> Scenario:

@@ -21,14 +21,14 @@ NAMES = [
 ]
 
 
-def admin(mockbm: Any, method: str, path: str, **more: Any) -> requests.Response:
+def admin(server: MockServer, method: str, path: str, **more: Any) -> requests.Response:
     """Call the admin API of a mock."""
-    return requests.request(method, f"{mockbm.url}/__admin{path}", timeout=10, **more)
+    return requests.request(method, f"{server.url}/__admin{path}", timeout=10, **more)
 
 
-def test_lists_scenarios(mockbm: Any) -> None:
+def test_lists_scenarios(server: MockServer) -> None:
     """The list tells name, description, number of releases and which one is active."""
-    listed = admin(mockbm, "GET", "/scenarios").json()
+    listed = admin(server, "GET", "/scenarios").json()
     assert listed["active"] == "documented"
     assert [scenario["name"] for scenario in listed["scenarios"]] == NAMES
     assert [scenario["active"] for scenario in listed["scenarios"]] == [True] + [False] * 6
@@ -36,25 +36,25 @@ def test_lists_scenarios(mockbm: Any) -> None:
     assert listed["scenarios"][1]["description"] == "An instance without any release."
 
 
-def test_shows_one_scenario_with_its_releases(mockbm: Any) -> None:
+def test_shows_one_scenario_with_its_releases(server: MockServer) -> None:
     """One scenario comes with its releases as the endpoint would answer them."""
-    shown = admin(mockbm, "GET", "/scenarios/every-status").json()
-    mockbm.use("every-status")
+    shown = admin(server, "GET", "/scenarios/every-status").json()
+    server.use("every-status")
     headers = {"X-ApiKey": shown["apiKeys"][0]}
-    answer = requests.get(f"{mockbm.url}/api/releases", headers=headers, timeout=10)
+    answer = requests.get(f"{server.url}/api/releases", headers=headers, timeout=10)
     assert shown["releases"] == answer.json()
     assert (shown["order"], shown["active"]) == ("newest-first", False)
 
 
-def test_switch_and_reset(mockbm: Any) -> None:
+def test_switch_and_reset(server: MockServer) -> None:
     """A switch changes what is active, a reset brings back what the start had."""
-    switched = admin(mockbm, "PUT", "/scenario", json={"name": "empty"})
+    switched = admin(server, "PUT", "/scenario", json={"name": "empty"})
     assert (switched.status_code, switched.json()["name"]) == (200, "empty")
-    assert admin(mockbm, "GET", "/scenario").json() == switched.json()
-    answer = requests.get(f"{mockbm.url}/api/releases?key=abc12345", timeout=10)
+    assert admin(server, "GET", "/scenario").json() == switched.json()
+    answer = requests.get(f"{server.url}/api/releases?key=abc12345", timeout=10)
     assert (answer.text, answer.headers["X-Mockbm-Scenario"]) == ("[]", "empty")
-    assert admin(mockbm, "POST", "/reset").json()["name"] == "documented"
-    assert mockbm.active == "documented"
+    assert admin(server, "POST", "/reset").json()["name"] == "documented"
+    assert server.active == "documented"
 
 
 @pytest.mark.parametrize(
@@ -84,48 +84,50 @@ def test_switch_and_reset(mockbm: Any) -> None:
     ],
 )
 def test_refusals_are_problem_details(
-    mockbm: Any, method: str, path: str, more: dict[str, Any], status: int, detail: str
+    server: MockServer, method: str, path: str, more: dict[str, Any], status: int, detail: str
 ) -> None:
     """Every refusal is a problem details document that says what is wrong, and changes nothing."""
-    refused = admin(mockbm, method, path, **more)
+    refused = admin(server, method, path, **more)
     document = refused.json()
     assert refused.status_code == document["status"] == status
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert detail in document["detail"]
     assert document["title"]
     assert ("Allow" in refused.headers) == (status == 405)
-    assert mockbm.active == "documented"
+    assert server.active == "documented"
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b'{"name": ' + b"[" * 100_000, b""])
-def test_broken_json_is_refused(mockbm: Any, body: bytes) -> None:
+def test_broken_json_is_refused(server: MockServer, body: bytes) -> None:
     """A body that is no JSON is a 400 that says so."""
     headers = {"Content-Type": "application/json"}
-    refused = admin(mockbm, "PUT", "/scenario", data=body, headers=headers)
+    refused = admin(server, "PUT", "/scenario", data=body, headers=headers)
     assert refused.status_code == 400
     assert "JSON" in refused.json()["detail"]
 
 
-def test_allow_names_the_verbs(mockbm: Any) -> None:
+def test_allow_names_the_verbs(server: MockServer) -> None:
     """A wrong verb is told the right ones."""
-    assert admin(mockbm, "POST", "/scenario").headers["Allow"] == "GET, HEAD, PUT"
+    assert admin(server, "POST", "/scenario").headers["Allow"] == "GET, HEAD, PUT"
 
 
-def test_an_unknown_scenario_lists_the_names(mockbm: Any) -> None:
+def test_an_unknown_scenario_lists_the_names(server: MockServer) -> None:
     """The 404 has the valid names and the nearest one for a program to read."""
-    document = admin(mockbm, "PUT", "/scenario", json={"name": "Singel"}).json()
+    document = admin(server, "PUT", "/scenario", json={"name": "Singel"}).json()
     assert (document["scenarios"], document["nearest"]) == (NAMES, "single")
 
 
-def test_health(mockbm: Any) -> None:
+def test_health(server: MockServer) -> None:
     """Health tells the version and what is active, and leaves the product's /health alone."""
-    assert admin(mockbm, "GET", "/health").json() == {
+    assert admin(server, "GET", "/health").json() == {
         "status": "ok",
         "version": __version__,
         "scenario": "documented",
+        "revision": 1,
         "scenarios": 7,
+        "sessions": 0,
     }
-    assert requests.get(f"{mockbm.url}/health", timeout=10).status_code == 404
+    assert requests.get(f"{server.url}/health", timeout=10).status_code == 404
 
 
 def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:

@@ -78,7 +78,12 @@ def test_serve_answers_and_ends_at_once(number: signal.Signals, tmp_path: Path) 
         assert process.wait(10) == 0
         assert time.monotonic() - begun < 2
         assert process.stderr is not None
-        assert process.stderr.read() == ""
+        logged = process.stderr.read()
+    assert re.fullmatch(
+        r"\S+ \S+ INFO #1 GET /api/releases status='active' -> 200 \[documented\] "
+        r"7 releases; status=active: 4\n",
+        logged,
+    )
 
 
 def test_flags_win_over_their_variables(tmp_path: Path) -> None:
@@ -159,6 +164,24 @@ def test_use_switches_a_running_mock() -> None:
         assert done.returncode == 1
         assert "did you mean single?" in done.stderr
         assert server.active == "empty"
+
+
+@pytest.mark.parametrize("form", ["json", "off"])
+def test_the_log_takes_other_forms(form: str) -> None:
+    """The log is JSON, an entry a line, or nothing, and never has a key in it."""
+    with serving("--port", "0", "--log", form, "--journal-size", "1") as (process, line):
+        url = line.split()[3]
+        assert isinstance(get(f"{url}/api/releases?status=active"), list)
+        process.terminate()
+        process.wait(10)
+        assert process.stderr is not None
+        logged = process.stderr.read()
+    if form == "off":
+        assert logged == ""
+    else:
+        entry = json.loads(logged)
+        assert (entry["level"], entry["status"], entry["ids"]) == ("INFO", 200, [4, 1, 7, 6])
+    assert "abc12345" not in logged
 
 
 def test_check_and_list() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import textwrap
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ EMPTY = "releases: []\n"
 def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     """A project that uses only the fixture, with scenarios of its own, passes its tests."""
     shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
-    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+    pytester.runpytest_subprocess().assert_outcomes(passed=5)
 
 
 def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:
@@ -127,6 +128,244 @@ def test_every_fixture_has_the_name_and_none_is_automatic(pytester: pytest.Pytes
     listed = pytester.runpytest_subprocess("--fixtures").stdout.str()
     ours = set(re.findall(r"^(\w+).* -- .*mockbm.pytest_plugin.py", listed, re.MULTILINE))
     assert ours == {"mockbm", "mockbm_server", "mockbm_scenarios"}
+
+
+def test_a_failure_shows_what_was_asked(pytester: pytest.Pytester) -> None:
+    """The report of a failed test lists its requests, each with its explanation."""
+    shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
+    result = pytester.runpytest_subprocess("deliberately_failing.py")
+    result.assert_outcomes(failed=1)
+    report = result.stdout.str()
+    section = report[report.index("- mockbm requests -") :].splitlines()[1:3]
+    assert section == [
+        "#1 GET /api/releases applicationName='Shop' status='active' -> 200 [nightly] "
+        "2 releases; applicationName='Shop': 2; status=active: 1",
+        "#2 GET /api/releases applicationName='Shopp' status='active' -> 200 [nightly] "
+        "2 releases; applicationName='Shopp': 0 (nearest: 'Shop'); "
+        "status=active: 0 (1 without the filters before)",
+    ]
+
+
+HELPERS = """
+    import pytest
+    import threading
+    import urllib.error
+    import urllib.request
+
+    def ask(mockbm, query="", path="/api/releases", key=None):
+        request = urllib.request.Request(
+            f"{mockbm.url}{path}?{query}", headers={"X-ApiKey": key or mockbm.api_key}
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+"""
+
+
+def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
+    """Run tests that may use `ask`."""
+    pytester.makepyfile(textwrap.dedent(HELPERS) + textwrap.dedent(tests))
+    return pytester.runpytest_subprocess("-p", "no:randomly", *arguments)
+
+
+def test_assertions_about_calls(pytester: pytest.Pytester) -> None:
+    """Assertions pass for what was asked; their failures show what came nearest."""
+    result = run(
+        pytester,
+        """
+        def test_right(mockbm):
+            mockbm.assert_not_called()
+            ask(mockbm, "status=active&applicationId=1")
+            ask(mockbm, "status=active")
+            mockbm.assert_called()
+            mockbm.assert_called(times=2, status="active")
+            mockbm.assert_called(times=1, applicationId=1)
+            mockbm.assert_not_called(status="deployed")
+            assert [entry.status for entry in mockbm.requests] == [200, 200]
+
+        def test_other_value(mockbm):
+            ask(mockbm, "applicationName=Shop")
+            ask(mockbm, "status=deployed&releaseId=4")
+            mockbm.assert_called(times=1, status="active", releaseId=4)
+
+        def test_too_often(mockbm):
+            ask(mockbm)
+            mockbm.assert_not_called()
+
+        def test_never(mockbm):
+            mockbm.assert_called(status="active")
+
+        def test_misspelt(mockbm):
+            mockbm.assert_called(statsu="active")
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "E*expected 1 call of /api/releases with status='active', releaseId='4', got 0",
+            "E*nearest of 2 other:",
+            "E*#2 GET /api/releases status='deployed' releaseId='4' -> 200 *",
+            "E*but status is 'deployed'",
+            "E*#1 GET /api/releases applicationName='Shop' -> 200 *",
+            "E*but no status, no releaseId",
+            "E*expected no call of /api/releases, got 1",
+            "E*expected at least 1 call of /api/releases with status='active', got 0",
+            "E*the endpoint was not called at all by this test's key",
+            "E*TypeError: 'statsu' is no parameter; did you mean status?",
+        ]
+    )
+
+
+def test_strict_fails_a_careless_client(pytester: pytest.Pytester) -> None:
+    """Strict turns refused requests into errors, unless the test allows them or is not strict."""
+    pytester.makeini("[pytest]\nmockbm_strict = true\n")
+    result = run(
+        pytester,
+        """
+        def test_fine(mockbm):
+            assert ask(mockbm, "status=active") == 200
+            assert ask(mockbm, key="wrong") == 403
+
+        def test_malformed(mockbm):
+            assert ask(mockbm, "statsu=active") == 400
+
+        def test_lost(mockbm):
+            assert ask(mockbm, path="/api/release") == 404
+
+        def test_meant(mockbm):
+            mockbm.allow(400, 404)
+            assert ask(mockbm, "statsu=active") == 400
+
+        @pytest.mark.mockbm(strict=False)
+        def test_not_strict(mockbm):
+            assert ask(mockbm, "statsu=active") == 400
+        """,
+    )
+    result.assert_outcomes(passed=5, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "mockbm is strict, and had to refuse or ignore what this test sent:",
+            "  #1 GET /api/releases statsu='active' -> 400 *did you mean status?",
+            "A test that means it says so: mockbm.allow(400)",
+        ]
+    )
+
+
+def test_strict_by_marker(pytester: pytest.Pytester) -> None:
+    """Strict is off by default and on for a test whose marker says so."""
+    result = run(
+        pytester,
+        """
+        def test_off(mockbm):
+            assert ask(mockbm, "statsu=active") == 400
+
+        @pytest.mark.mockbm(strict=True)
+        @pytest.mark.mockbm(scenario="single")
+        def test_on(mockbm):
+            assert mockbm.active == "single"
+            assert ask(mockbm, "statsu=active") == 400
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+
+
+RELEASES = """
+    import datetime
+    import json
+    import mockbm as package
+
+    def test_releases(mockbm):
+        first, second = mockbm.release(), mockbm.release(status="canceled", template=None)
+        mockbm.releases([first, second])
+        with urllib.request.urlopen(
+            f"{mockbm.url}/api/releases?key={mockbm.api_key}"
+        ) as answer:
+            assert json.load(answer) == [second, first]
+        assert (first["id"], second["id"], second["canceledBy"]) == (1, 2, "SYSTEM")
+        assert "template" in first and "template" not in second
+        created = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)
+        release = mockbm.release(createdOn=created)
+        assert release["createdOn"] == "2024-02-29T12:00:00.0000000Z"
+        mockbm.releases([{"id": 1, "number": "1", "applicationId": 1, "applicationName": "A",
+                          "createdOn": created}])
+
+    def test_problems(mockbm):
+        with pytest.raises(package.ScenarioError) as caught:
+            mockbm.releases([{"id": 1, "numbr": "1", "applicationId": 1, "applicationName": "A"}])
+        assert str(caught.value).splitlines() == [
+            "releases[0].number: is missing; add number: ...",
+            "releases[0].numbr: unknown property; did you mean number?",
+        ]
+        with pytest.raises(package.ScenarioError) as caught:
+            mockbm.release(stauts="active")
+        assert str(caught.value) == "release.stauts: unknown property; did you mean status?"
+        assert mockbm.active == "documented"
+"""
+
+
+def test_releases_of_a_test(pytester: pytest.Pytester) -> None:
+    """A test makes releases without a file, with a file's defaults and errors."""
+    run(pytester, RELEASES).assert_outcomes(passed=2)
+
+
+def test_late_threads_reach_nobody(pytester: pytest.Pytester) -> None:
+    """A thread that outlives its test is refused, and is not in the next test's journal."""
+    result = run(
+        pytester,
+        """
+        kept = []
+
+        def test_one(mockbm):
+            kept.append(mockbm.api_key)
+
+        def test_two(mockbm):
+            late = threading.Thread(target=lambda: kept.append(ask(mockbm, key=kept[0])))
+            late.start()
+            late.join()
+            assert kept[1] == 403
+            assert mockbm.requests == []
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+PARALLEL = """
+    @pytest.mark.parametrize("number", range(12))
+    def test_it(mockbm, number):
+        mockbm.releases([mockbm.release(id=number)])
+        for _ in range(5):
+            assert ask(mockbm, f"releaseId={number}") == 200
+        assert [entry.ids for entry in mockbm.requests] == [(number,)] * 5
+        mockbm.use("empty")
+        assert ask(mockbm) == 200
+        assert mockbm.requests[-1].ids == ()
+        mockbm.assert_called(times=5, releaseId=number)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "4"])
+def test_one_external_mock_for_all(pytester: pytest.Pytester, workers: str) -> None:
+    """Many workers test against one mock in another process, and leave it as they found it."""
+    with MockServer() as server:
+        result = run(pytester, PARALLEL, f"--mockbm-url={server.url}", "-n", workers)
+        result.assert_outcomes(passed=12)
+        result.stdout.fnmatch_lines([f"mockbm: {server.url}, with its own scenarios"])
+        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
+        run(pytester, RELEASES, f"--mockbm-url={server.url}").assert_outcomes(passed=2)
+
+
+def test_the_external_mock_must_be_there(pytester: pytest.Pytester) -> None:
+    """Nobody at the URL is one clear line, and `app` says that it is elsewhere."""
+    result = run(pytester, "def test_it(mockbm): pass", "--mockbm-url=http://127.0.0.1:9")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["no mock answers at http://127.0.0.1:9: *refused*"])
+    with MockServer() as server:
+        tests = "def test_it(mockbm):\n    with pytest.raises(RuntimeError, match='no app here'):"
+        tests += "\n        mockbm.app"
+        run(pytester, tests, f"--mockbm-url={server.url}").assert_outcomes(passed=1)
 
 
 def test_stops_with_a_keep_alive_connection_open() -> None:

@@ -82,6 +82,8 @@ def test_serves_what_the_environment_says(server: str, tmp_path: Path) -> None:
         ("MOCKBM_SCENARIOS", "{tmp}", "bad.yaml:1:1: release: unknown property; did you mean"),
         ("MOCKBM_SCENARIO", "emty", "no scenario is called 'emty'; did you mean empty?"),
         ("MOCKBM_STRICT", "maybe", "MOCKBM_STRICT: 'maybe' is neither 1 nor 0"),
+        ("MOCKBM_JOURNAL_SIZE", "many", "MOCKBM_JOURNAL_SIZE: 'many' is not a whole number above"),
+        ("MOCKBM_SESSION_IDLE", "-1", "MOCKBM_SESSION_IDLE: '-1' is not a number above 0"),
     ],
 )
 def test_a_bad_value_stops_the_start(

@@ -1,21 +1,39 @@
 """The tests of a project that only installed mockbm and uses its fixture."""
 
+import httpx
 import pytest
 from release_bot import announcement
 
+from mockbm import MockbmFixture
 
-def test_announces_the_active_release(mockbm):
+
+def test_announces_the_active_release(mockbm: MockbmFixture) -> None:
     assert mockbm.active == "nightly"
     assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: 2.4.0 by SYSTEM"
+    mockbm.assert_called(times=1, status="active", applicationName="Shop")
 
 
 @pytest.mark.mockbm(scenario="quiet")
-def test_says_so_when_there_is_nothing(mockbm):
+def test_says_so_when_there_is_nothing(mockbm: MockbmFixture) -> None:
     assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: nothing tonight"
 
 
-def test_switching_while_it_runs(mockbm):
+def test_switching_while_it_runs(mockbm: MockbmFixture) -> None:
     before = announcement(mockbm.url, mockbm.api_key, "Shop")
     mockbm.use("quiet")
     after = announcement(mockbm.url, mockbm.api_key, "Shop")
     assert (before, after) == ("Shop: 2.4.0 by SYSTEM", "Shop: nothing tonight")
+
+
+def test_releases_without_a_file(mockbm: MockbmFixture) -> None:
+    mockbm.releases([mockbm.release(number="9.9", createdBy="AnnBrown", applicationName="Shop")])
+    assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: 9.9 by AnnBrown"
+
+
+def test_without_a_socket(mockbm: MockbmFixture) -> None:
+    with httpx.Client(
+        transport=httpx.WSGITransport(app=mockbm.app), base_url="http://mock"
+    ) as client:
+        answer = client.get("/api/releases", headers={"X-ApiKey": mockbm.api_key})
+    assert [release["id"] for release in answer.json()] == [12, 11]
+    assert mockbm.requests[0].ids == (12, 11)

@@ -1,0 +1,299 @@
+"""The journal and the explanations: what was asked, what was decided, and why."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from mockbm import MockServer
+
+KEY = "abc12345"
+EXPLAIN = "X-Mockbm-Explain"
+
+
+def ask(server: MockServer, path: str, method: str = "GET", **more: Any) -> requests.Response:
+    headers = {"X-ApiKey": KEY} | more.pop("headers", {})
+    return requests.request(method, f"{server.url}{path}", headers=headers, timeout=10, **more)
+
+
+def journal(server: MockServer, query: str = "") -> list[dict[str, Any]]:
+    answer = requests.get(f"{server.url}/__admin/requests{query}", timeout=10)
+    found: list[dict[str, Any]] = answer.json()["requests"]
+    return found
+
+
+def test_an_entry_tells_the_whole_request(server: MockServer) -> None:
+    """An entry has what came, where it came from, what was answered and why."""
+    body = {"STATUS": "active", "releaseName": None}
+    ask(server, "/API/releases/?applicationId=3&key=other", "POST", json=body)
+    (entry,) = journal(server)
+    assert entry.pop("duration") > 0
+    assert entry.pop("time").endswith("Z")
+    assert entry == {
+        "number": 1,
+        "method": "POST",
+        "path": "/API/releases/",
+        "status": 200,
+        "scenario": "documented",
+        "revision": 1,
+        "parameters": {"applicationId": "3", "status": "active"},
+        "places": {"applicationId": "query", "status": "JSON"},
+        "count": 2,
+        "ids": [7, 6],
+        "explanation": "7 releases; applicationId=3: 4; status=active: 2",
+        "ignored": [],
+        "notes": [
+            "a further API key, in the query, is passed over",
+            "releaseName is empty, so it is not given",
+        ],
+    }
+
+
+EXITS = [
+    ("GET", "/api/releases", {}, 200),
+    ("HEAD", "/api/releases", {}, 200),
+    ("GET", "/api/releases?status=new", {}, 400),
+    ("POST", "/api/releases", {"data": b"{", "headers": {"Content-Type": "application/json"}}, 400),
+    ("GET", "/api/releases", {"headers": {"X-ApiKey": "wrong"}}, 403),
+    ("GET", "/api/release", {}, 404),
+    ("DELETE", "/api/releases", {}, 405),
+    ("POST", "/api/releases", {"data": b" " * (1024 * 1024 + 1)}, 413),
+]
+
+
+def test_every_exit_is_recorded(server: MockServer) -> None:
+    """Every answer outside the admin API is an entry, and has the three headers."""
+    for number, (method, path, more, status) in enumerate(EXITS, 1):
+        answer = ask(server, path, method, **more)
+        entry = journal(server)[-1]
+        assert answer.status_code == entry["status"] == status
+        assert (entry["number"], entry["method"]) == (number, method)
+        assert answer.headers["X-Mockbm-Scenario"] == "documented"
+        assert answer.headers["X-Mockbm-Revision"] == "1"
+        assert answer.headers[EXPLAIN] == entry["explanation"] != ""
+    assert len(journal(server)) == len(EXITS)
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [1, 2, 3, 4]),
+        ("?method=post", [2]),
+        ("?status=400", [3]),
+        ("?parameter=status", [2, 3, 4]),
+        ("?parameter=status=active", [2, 4]),
+        ("?count=2", [3, 4]),
+        ("?parameter=status&count=1", [4]),
+        ("?count=0", []),
+        ("?method=PUT", []),
+    ],
+)
+def test_the_journal_is_narrowed(server: MockServer, query: str, numbers: list[int]) -> None:
+    """The journal is filtered by method, status, parameter and count, newest last."""
+    ask(server, "/api/releases")
+    ask(server, "/api/releases", "POST", json={"status": "active"})
+    ask(server, "/api/releases?status=old")
+    ask(server, "/api/releases?status=active")
+    assert [entry["number"] for entry in journal(server, query)] == numbers
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("?statsu=200", "statsu: unknown property; did you mean status?"),
+        ("?count=many", "count: 'many' is not an integer; write decimal digits only"),
+        ("?count=-1", "count: Must be greater than or equal to 0."),
+    ],
+)
+def test_a_wrong_question_is_refused(server: MockServer, query: str, detail: str) -> None:
+    """A filter of the journal that cannot be meant is a 400 that says so."""
+    refused = requests.get(f"{server.url}/__admin/requests{query}", timeout=10)
+    assert (refused.status_code, refused.json()["detail"]) == (400, detail)
+
+
+def test_clearing_and_the_bound() -> None:
+    """The journal keeps the newest entries and forgets them on DELETE; numbers go on."""
+    with MockServer(journal_size=3) as server:
+        for _ in range(5):
+            ask(server, "/api/releases")
+        assert [entry["number"] for entry in journal(server)] == [3, 4, 5]
+        cleared = requests.delete(f"{server.url}/__admin/requests", timeout=10)
+        assert (cleared.status_code, journal(server)) == (204, [])
+        ask(server, "/api/releases")
+        assert [entry["number"] for entry in journal(server)] == [6]
+
+
+def test_long_things_are_cut(server: MockServer) -> None:
+    """What a client makes long is cut in the journal and the header, so memory stays flat."""
+    ask(server, "/api/releases", "POST", data={"applicationName": "x" * 500_000})
+    ask(server, "/api/releases", "POST", data={"y" * 500_000: "1"})
+    ask(server, "/api/" + "z" * 10_000)
+    assert all(len(json.dumps(entry)) < 5_000 for entry in journal(server))
+
+
+WHERE_A_KEY_COMES = {
+    "header": {"headers": {"X-ApiKey": "{key}"}},
+    "basic": {"headers": {"Authorization": "Basic {basic}"}},
+    "query": {"query": "?key={key}"},
+    "query, other name": {"query": "?API_Key={key}"},
+    "form": {"data": "key={key}"},
+    "JSON": {"json": {"API_Key": "{key}"}},
+    "misspelt query": {"query": "?apikey={key}"},
+    "misspelt JSON": {"json": {"X-ApiKey": "{key}"}},
+    "as a value too": {"headers": {"X-ApiKey": "{key}"}, "query": "?releaseName={key}"},
+    "as a bad value": {"headers": {"X-ApiKey": "{key}"}, "query": "?releaseId={key}"},
+    "as a name": {"headers": {"X-ApiKey": "{key}"}, "query": "?{key}=1"},
+    "in the path": {"headers": {"X-ApiKey": "{key}"}, "path": "/api/releases/{key}"},
+    "twice": {"headers": {"X-ApiKey": "{key}"}, "query": "?key={key}"},
+    "with a pin": {"headers": {"X-ApiKey": "{key}@empty"}},
+    "with a bad pin": {"headers": {"X-ApiKey": "{key}@emtpy"}},
+}
+
+
+@pytest.mark.parametrize("place", WHERE_A_KEY_COMES)
+@pytest.mark.parametrize("kind", ["accepted", "wrong", "session", "ended"])
+def test_no_key_is_ever_written(
+    place: str, kind: str, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However a key comes, it is in no journal, log, header or error."""
+    (tmp_path / "empty.yaml").write_text("apiKeys: [very-secret-key]\nreleases: []\n")
+    caplog.set_level(logging.DEBUG, "mockbm")
+    with MockServer(tmp_path, strict=False) as server:
+        session = server.open_session()
+        keys = {"accepted": "very-secret-key", "wrong": "another-secret-key"}
+        key = keys.get(kind, session.api_key)
+        if kind == "ended":
+            session.end()
+        basic = base64.b64encode(f"api:{key}".encode()).decode()
+        text = json.dumps(WHERE_A_KEY_COMES[place]).replace("{key}", key)
+        call = json.loads(text.replace("{basic}", basic))
+        if isinstance(call.get("data"), str):
+            call.setdefault("headers", {})["Content-Type"] = "application/x-www-form-urlencoded"
+        path = call.pop("path", "/api/releases") + call.pop("query", "")
+        answer = requests.post(f"{server.url}{path}", timeout=10, **call)
+        written = [answer.text, str(answer.headers), caplog.text]
+        shown = ("/requests", "/sessions", "/health", f"/sessions/{session.id}/requests")
+        written += [requests.get(f"{server.url}/__admin{path}", timeout=10).text for path in shown]
+    assert key not in "".join(written)
+    assert "POST /api/releases" in caplog.text
+
+
+EXPLANATIONS = [
+    ("", "7 releases"),
+    (
+        "?status=active&applicationName=TaxCalc",
+        "7 releases; status=active: 4; applicationName='TaxCalc': 0 (nearest: 'TaxCalculator')",
+    ),
+    (
+        "?applicationName=taxcalculator&status=canceled",
+        "7 releases; "
+        "applicationName='taxcalculator': 1; status=canceled: 0 (1 without the filters before)",
+    ),
+    ("?applicationId=33", "7 releases; applicationId=33: 0 (nearest: 3)"),
+    ("?releaseId=40", "7 releases; releaseId=40: 0 (nearest: 4)"),
+    ("?releaseId=99", "7 releases; releaseId=99: 0 (nearest: 7)"),
+    (
+        "?releaseNumber=zzz",
+        "7 releases; releaseNumber='zzz': 0 (there are: '1', '1.0.0', "
+        "'1.0.0-rc', '1.0.1', '2.0', '2.1')",
+    ),
+    ("?aplicationName=x", "aplicationName: unknown parameter; did you mean applicationName?"),
+    (
+        "?status=activ",
+        "status: 'activ' is not one of active, canceled, deployed; did you mean active?",
+    ),
+    (
+        "?releaseName=\u00fc\U0001f680",
+        "7 releases; releaseName='\\xfc\\U0001f680': 0 (there are: "
+        "'1', '1.0.0', '1.0.1', 'First', 'Spring', 'Trial', 'Winter')",
+    ),
+    (
+        "?a%0d%0ab=1",
+        "'a\\r\\nb': unknown parameter; known are applicationId, applicationName, "
+        "releaseId, releaseNumber, releaseName, pipelineName, status",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "explanation"), EXPLANATIONS)
+def test_answers_explain_themselves(server: MockServer, query: str, explanation: str) -> None:
+    """A selection is told filter by filter, a refusal by what was wrong, in plain ASCII."""
+    assert ask(server, f"/api/releases{query}").headers[EXPLAIN] == explanation
+
+
+@pytest.mark.parametrize(
+    ("path", "explanation"),
+    [
+        (
+            "/api/release",
+            "mockbm serves GET and POST /api/releases only; did you mean",
+        ),
+        ("/api/builds", "mockbm serves GET and POST /api/releases only"),
+        ("/", "mockbm serves GET and POST /api/releases only"),
+    ],
+)
+def test_other_paths_say_what_is_served(server: MockServer, path: str, explanation: str) -> None:
+    """A path that mockbm does not serve is a 404 that names the one it does."""
+    answer = ask(server, path)
+    assert answer.status_code == 404
+    assert answer.headers[EXPLAIN].startswith(explanation)
+    assert journal(server)[-1]["explanation"] == answer.headers[EXPLAIN]
+
+
+VALUES = {
+    "applicationId": "3",
+    "applicationName": "ProfitCalculator",
+    "releaseId": "7",
+    "releaseNumber": "1.0.0-rc",
+    "releaseName": "Spring",
+    "pipelineName": "global::Hotfix",
+    "status": "canceled",
+}
+
+
+def mutations(text: str) -> Iterator[str]:
+    """`text` with one letter more, less or other, at its beginning, middle and end."""
+    for place in (0, len(text) // 2, len(text) - 1):
+        yield f"{text[:place]}{'9' if text.isdigit() else 'q'}{text[place:]}"
+        if len(text) > 1:
+            yield text[:place] + text[place + 1 :]
+            yield f"{text[:place]}q{text[place + 1 :]}"
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_slip_of_one_letter_is_named(server: MockServer, name: str) -> None:
+    """One wrong letter in a value or a name: the explanation has the filter and the right one."""
+    for wrong in mutations(VALUES[name]):
+        said = ask(server, "/api/releases", params={name: wrong}).headers[EXPLAIN]
+        assert name in said
+        assert VALUES[name] in said, (wrong, said)
+    for wrong in mutations(name):
+        said = ask(server, "/api/releases", params={wrong: VALUES[name]}).headers[EXPLAIN]
+        assert f"{wrong}: unknown parameter; did you mean {name}?" in said
+
+
+def test_the_log_has_a_line_a_request(server: MockServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Each request is one line of the log at INFO, a refused key one at WARNING."""
+    caplog.set_level(logging.INFO, "mockbm")
+    ask(server, "/api/releases?status=active")
+    ask(server, "/api/releases", headers={"X-ApiKey": f"{KEY}@emtpy"})
+    first, second = caplog.records
+    assert (first.levelname, second.levelname) == ("INFO", "WARNING")
+    assert first.message == (
+        "#1 GET /api/releases status='active' -> 200 [documented] 7 releases; status=active: 4"
+    )
+    assert "no scenario is called 'emtpy'; did you mean empty?" in second.message
+
+
+def test_ignored_parameters_are_flagged() -> None:
+    """Without strictness, an unknown parameter has no effect, and the journal says so."""
+    with MockServer(strict=False) as server:
+        ask(server, "/api/releases?stauts=active&releaseId=4")
+        (entry,) = journal(server)
+        assert (entry["ignored"], entry["ids"]) == (["stauts"], [4])

@@ -1,0 +1,278 @@
+"""Sessions: the API key decides whose view a request gets."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from mockbm import AdminClient, MockServer, UnknownName
+
+
+def ask(server: MockServer, key: str | None, path: str = "/api/releases") -> requests.Response:
+    headers = {} if key is None else {"X-ApiKey": key}
+    return requests.get(f"{server.url}{path}", headers=headers, timeout=10)
+
+
+def admin(server: MockServer, method: str, path: str, **more: Any) -> requests.Response:
+    return requests.request(method, f"{server.url}/__admin{path}", timeout=10, **more)
+
+
+def test_a_session_over_http(server: MockServer) -> None:
+    """A session is opened, seen, switched, reset, read and ended by its links."""
+    opened = admin(server, "POST", "/sessions", json={"scenario": "empty", "label": "mine"})
+    session = opened.json()
+    assert opened.status_code == 201
+    assert opened.headers["Location"] == session["links"]["self"]
+    assert (session["scenario"], session["label"], session["revision"]) == ("empty", "mine", 1)
+    assert len(session["apiKey"]) >= 32
+    key = session["apiKey"]
+    here = session["links"]["self"].removeprefix("/__admin")
+    shown = {name: value for name, value in session.items() if name != "apiKey"}
+    assert admin(server, "GET", here).json() == shown
+    assert admin(server, "GET", "/sessions").json() == {"sessions": [shown]}
+
+    assert ask(server, key).json() == []
+    switched = admin(server, "PUT", f"{here}/scenario", json={"name": "single"})
+    assert (switched.json()["name"], switched.json()["revision"]) == ("single", 2)
+    answer = ask(server, key)
+    assert [release["id"] for release in answer.json()] == [1]
+    assert answer.headers["X-Mockbm-Scenario"] == "single"
+    assert answer.headers["X-Mockbm-Revision"] == "2"
+    assert len(admin(server, "GET", f"{here}/requests").json()["requests"]) == 2
+    assert admin(server, "GET", "/requests").json() == {"requests": []}
+
+    reset = admin(server, "POST", f"{here}/reset").json()
+    assert (reset["name"], reset["revision"]) == ("empty", 1)
+    assert admin(server, "GET", f"{here}/requests").json() == {"requests": []}
+    assert admin(server, "DELETE", here).status_code == 204
+    refused = ask(server, key)
+    assert (refused.status_code, refused.content) == (403, b"")
+    assert "the session of this API key has ended" in refused.headers["X-Mockbm-Explain"]
+    for method, path in (("GET", here), ("DELETE", here), ("GET", f"{here}/requests")):
+        assert admin(server, method, path).json()["title"] == "Unknown session"
+
+
+def test_sessions_and_the_default_one_leave_each_other_alone(server: MockServer) -> None:
+    """A switch, reset or journal of one session is never seen in another."""
+    one, two = server.open_session("single"), server.open_session()
+    server.use("empty")
+    assert [
+        ask(server, key).headers["X-Mockbm-Scenario"] for key in (one.api_key, two.api_key)
+    ] == [
+        "single",
+        "documented",
+    ]
+    two.use("every-status")
+    admin(server, "POST", "/reset")
+    assert (server.active, one.active, two.active) == ("documented", "single", "every-status")
+    assert (len(one.requests()), len(two.requests())) == (1, 1)
+    assert ask(server, "abc12345").headers["X-Mockbm-Scenario"] == "documented"
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "scenario", "explanation"),
+    [
+        ("abc12345@single", 200, "single", "1 release"),
+        ("abc12345@documented", 200, "documented", "7 releases"),
+        ("{session}@single", 200, "single", "1 release"),
+        ("abc12345@singel", 403, "empty", "pinned, but no scenario is called 'singel'; did you"),
+        ("{session}@singel", 403, "every-status", "no scenario is called 'singel'; did you mean"),
+        ("abc12345@", 403, "empty", "the API key is pinned, but no scenario is called ''"),
+        ("@single", 403, "empty", "the API key is unknown"),
+        ("stranger@single", 403, "empty", "the API key is unknown"),
+        ("stranger", 403, "empty", "the API key is unknown; scenario empty accepts abc12345"),
+        (None, 403, "empty", "the API key is missing; scenario empty accepts abc12345"),
+        ("{ended}", 403, "empty", "the session of this API key has ended: it was ended by a call"),
+        ("{ended}@single", 403, "empty", "the session of this API key has ended: it was ended by"),
+    ],
+)
+def test_what_a_key_sees(
+    server: MockServer, key: str | None, status: int, scenario: str, explanation: str
+) -> None:
+    """A pin is for one request, whatever is active; a key that is refused says why in a header."""
+    server.use("empty")
+    session, ended = server.open_session("every-status"), server.open_session()
+    ended.end()
+    given = key and key.format(session=session.api_key, ended=ended.api_key)
+    answer = ask(server, given)
+    assert answer.status_code == status
+    assert answer.headers["X-Mockbm-Scenario"] == scenario
+    assert explanation in answer.headers["X-Mockbm-Explain"]
+    assert server.active == "empty"
+    assert session.active == "every-status"
+    assert (answer.content == b"") == (status == 403)
+
+
+def test_keys_of_scenarios(tmp_path: Any) -> None:
+    """Keys count per scenario; a session's own key wherever any key does; others are not named."""
+    (tmp_path / "a.yaml").write_text("apiKeys: [first-key]\nreleases: []\n")
+    (tmp_path / "b.yaml").write_text("apiKeys: [second-key]\nreleases: []\n")
+    (tmp_path / "none.yaml").write_text("apiKeys: []\nreleases: []\n")
+    with MockServer(tmp_path) as server:
+        session = server.open_session()
+        table = [
+            ("first-key", "a", 200, "0 releases"),
+            ("second-key", "a", 403, "scenario a does not accept this API key; accepted by: b"),
+            ("second-key@b", "a", 200, "0 releases"),
+            ("first-key@b", "a", 403, "scenario b does not accept this API key"),
+            (
+                "first-key",
+                "none",
+                403,
+                "scenario none does not accept this API key; accepted by: a",
+            ),
+            ("third-key", "a", 403, "the API key is unknown"),
+            ("third-key", "none", 403, "is unknown; scenario none accepts no API key at all"),
+            (f"{session.api_key}@b", "a", 200, "0 releases"),
+            (f"{session.api_key}@none", "a", 403, "scenario none accepts no API key at all"),
+        ]
+        for key, active, status, explanation in table:
+            server.use(active)
+            answer = ask(server, key)
+            assert (answer.status_code, key) == (status, key)
+            assert explanation in answer.headers["X-Mockbm-Explain"]
+            assert "first-key" not in answer.headers["X-Mockbm-Explain"]
+
+
+def test_number_and_idle_time_are_bounded() -> None:
+    """No session is lost to make room, and idle ones end; both limits can be set."""
+    with MockServer(max_sessions=2) as server:
+        first, _ = server.open_session(), server.open_session()
+        refused = admin(server, "POST", "/sessions")
+        assert refused.status_code == 429
+        assert "there are 2 sessions" in refused.json()["detail"]
+        assert ask(server, first.api_key).status_code == 200
+        first.end()
+        assert admin(server, "POST", "/sessions").status_code == 201
+    with MockServer(idle_seconds=-1, max_sessions=1) as server:
+        idle = server.open_session()
+        answer = ask(server, idle.api_key)
+        assert answer.status_code == 403
+        assert "has ended: it was idle for over" in answer.headers["X-Mockbm-Explain"]
+        server.open_session()
+        assert admin(server, "GET", "/sessions").json() == {"sessions": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ({"scenario": "singel"}, 404, "did you mean single?"),
+        ({"scenari": "single"}, 400, "scenari: unknown property; did you mean scenario?"),
+        ({"label": ["x"]}, 400, "label: a list is not text"),
+        ([], 400, "body: expected named properties"),
+    ],
+)
+def test_bad_sessions_are_refused(server: MockServer, body: Any, status: int, detail: str) -> None:
+    """What cannot be a session is a clear error, and opens none."""
+    refused = admin(server, "POST", "/sessions", json=body)
+    assert refused.status_code == refused.json()["status"] == status
+    assert detail in refused.json()["detail"]
+    assert admin(server, "GET", "/sessions").json() == {"sessions": []}
+
+
+def test_releases_without_a_file(server: MockServer) -> None:
+    """A session takes plain values, with the schema, the defaults and the messages of a file."""
+    session = AdminClient(server.url).open_session()
+    session.use_values(
+        {"releases": [{"id": 5, "number": "7", "applicationId": 1, "applicationName": "Shop"}]}
+    )
+    answer = ask(server, session.api_key)
+    assert (answer.json()[0]["name"], answer.json()[0]["createdBy"]) == ("7", "SYSTEM")
+    assert (session.active, answer.headers["X-Mockbm-Scenario"]) == ("inline", "inline")
+    refused = admin(
+        server, "PUT", "/scenario", json={"releases": [{"id": 5, "number": 7.5, "stauts": "x"}]}
+    )
+    assert refused.status_code == 400
+    assert refused.json()["problems"] == [
+        "releases[0].applicationId: is missing; add applicationId: ...",
+        "releases[0].applicationName: is missing; add applicationName: ...",
+        "releases[0].number: 7.5 is not text; write one text, in quotes",
+        "releases[0].stauts: unknown property; did you mean status?",
+    ]
+    assert ask(server, session.api_key).status_code == 200
+
+
+def test_a_reload_reaches_sessions(tmp_path: Any) -> None:
+    """Sessions keep what they have active, with new content where the file still is there."""
+    for name in ("start", "gone", "changed"):
+        (tmp_path / f"{name}.yaml").write_text("releases: []\n")
+    with MockServer(tmp_path, "start") as server:
+        gone, changed = server.open_session("gone"), server.open_session("changed")
+        inline = server.open_session()
+        inline.use_values({"releases": []})
+        (tmp_path / "gone.yaml").unlink()
+        (tmp_path / "changed.yaml").write_text(
+            "releases: [{id: 1, number: 1, applicationId: 1, applicationName: A}]\n"
+        )
+        assert admin(server, "POST", "/reload").status_code == 200
+        assert ask(server, gone.api_key).json() == []
+        assert len(ask(server, changed.api_key).json()) == 1
+        assert (gone.active, changed.active, inline.active) == ("gone", "changed", "inline")
+        assert ask(server, f"{gone.api_key}@gone").status_code == 403
+
+
+def test_the_client_raises_what_the_mock_does(server: MockServer) -> None:
+    """`AdminClient` tells, switches and resets a mock, and turns refusals into Python's errors."""
+    client = AdminClient(server.url)
+    assert client.health()["status"] == "ok"
+    assert len(client.scenarios()) == 7
+    assert client.scenario("single")["releases"][0]["id"] == 1
+    client.use("single")
+    assert (client.active, server.active) == ("single", "single")
+    ask(server, "abc12345")
+    assert client.requests(count=1)[0].ids == (1,)
+    client.clear_requests()
+    assert client.requests() == []
+    client.reload()
+    client.reset()
+    assert server.active == "documented"
+    with pytest.raises(UnknownName, match="did you mean single"):
+        client.use("singel")
+    session = client.open_session("single", "x")
+    session.end()
+    with pytest.raises(UnknownName, match="session"):
+        session.use("single")
+    with pytest.raises(RuntimeError, match="is no mockbm: it answered 404"):
+        AdminClient(f"{server.url}/somewhere").health()
+    with pytest.raises(OSError, match="refused"):
+        AdminClient("http://127.0.0.1:9").health()
+
+
+def test_nothing_crosses_sessions_under_load(server: MockServer) -> None:
+    """16 threads, 200 sessions, 50 requests each: every answer and entry is its own session's."""
+    sessions = [server.open_session(label=str(number)) for number in range(200)]
+    for number, session in enumerate(sessions):
+        release = {"id": number + 1, "number": "1", "applicationId": 1, "applicationName": "A"}
+        session.use_values({"releases": [release]})
+    local = threading.local()
+    connections = []
+
+    def call(turn: int) -> tuple[int, list[int]]:
+        if not hasattr(local, "connection"):
+            local.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            connections.append(local.connection)
+        number = turn % len(sessions)
+        path = f"/api/releases?releaseNumber={1 + turn // len(sessions)}"
+        local.connection.request("GET", path, headers={"X-ApiKey": sessions[number].api_key})
+        answer = json.loads(local.connection.getresponse().read())
+        return number, [release["id"] for release in answer]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(call, range(200 * 50)))
+    for connection in connections:
+        connection.close()
+    for turn, (number, ids) in enumerate(answers):
+        assert ids == ([number + 1] if turn < 200 else [])
+    for number, session in enumerate(sessions):
+        entries = session.requests()
+        assert [entry.number for entry in entries] == list(range(1, 51))
+        asked = sorted(int(entry.parameters["releaseNumber"]) for entry in entries)
+        assert asked == list(range(1, 51))
+        assert {entry.ids for entry in entries} == {(number + 1,), ()}
+    assert server.mock.default.requests() == []
