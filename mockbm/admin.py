@@ -9,14 +9,16 @@ from typing import Any
 
 from flask import Blueprint, Response, json, jsonify, request
 from marshmallow import ValidationError, validate
+from marshmallow import validates_schema as validates
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from . import __version__
 from .api import ADMIN_PREFIX, current_mock
 from .document import ScenarioError, flatten, spell
-from .mock import Session, UnknownName
-from .releases import Integer, NamedSchema, Text
+from .fields import Integer, NamedSchema, Text
+from .mock import UnknownName
 from .scenario import Scenario
+from .session import Session
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
 
@@ -34,6 +36,18 @@ class SessionSchema(NamedSchema):
     label = Text(load_default="", validate=validate.Length(max=200))
 
 
+class ClockSchema(NamedSchema):
+    """What to do to a clock: stop it at a moment, or put it forward."""
+
+    now = Text()
+    advance = Text()
+
+    @validates(skip_on_field_errors=True)
+    def one_of_them(self, wanted: dict[str, str], **_: Any) -> None:
+        if len(wanted) != 1:
+            raise ValidationError('expected {"now": "2024-03-04T09:00:00Z"} or {"advance": "2d"}')
+
+
 class RequestsSchema(NamedSchema):
     """The query that narrows a journal; see `Journal.entries`."""
 
@@ -41,6 +55,10 @@ class RequestsSchema(NamedSchema):
     status = Integer()
     parameter = Text()
     count = Integer(validate=validate.Range(min=0))
+
+
+_WHOLE = {"releases", "extends", "generate"}
+"""Keys that show that a body is a whole scenario, and not the name of one."""
 
 
 def problem(status: int, title: str, detail: str, **more: object) -> Response:
@@ -92,7 +110,8 @@ def list_scenarios() -> Response:
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
-    releases = scenario.releases
+    stages = (0,) * len(scenario.changing)
+    releases = scenario.at(stages, current_mock().clock.now())
     more = {
         "active": scenario is current_mock().default.view.scenario,
         "order": scenario.order,
@@ -113,7 +132,7 @@ def show_active(id_: str | None = None) -> Response:
 def switch_scenario(id_: str | None = None) -> Response:
     session = _session(id_)
     body = _body()
-    if isinstance(body, dict) and "name" not in body and "releases" in body:
+    if isinstance(body, dict) and "name" not in body and _WHOLE & body.keys():
         session.use_values(body)
     else:
         session.use(SwitchSchema().load(body)["name"])
@@ -126,6 +145,34 @@ def reset(id_: str | None = None) -> Response:
     session = _session(id_)
     session.reset()
     return _active(session)
+
+
+@blueprint.get("/clock")
+@blueprint.get("/sessions/<id_>/clock")
+def show_clock(id_: str | None = None) -> Response:
+    session = _session(id_)
+    return jsonify({"now": session.now, "set": session.view.clock.set_to is not None})
+
+
+@blueprint.put("/clock")
+@blueprint.put("/sessions/<id_>/clock")
+def set_clock(id_: str | None = None) -> Response:
+    session = _session(id_)
+    wanted = ClockSchema().load(_body())
+    for name, act in (("now", session.set_clock), ("advance", session.advance_clock)):
+        if name in wanted:
+            try:
+                act(wanted[name])
+            except ValueError as error:
+                raise ValidationError({name: [str(error)]}) from None
+    return show_clock(id_)
+
+
+@blueprint.delete("/clock")
+@blueprint.delete("/sessions/<id_>/clock")
+def release_clock(id_: str | None = None) -> Response:
+    _session(id_).release_clock()
+    return show_clock(id_)
 
 
 @blueprint.get("/requests")
@@ -210,14 +257,22 @@ def _body() -> Any:
 
 def _active(session: Session) -> Response:
     view = session.view
-    return jsonify(_summary(view.scenario) | {"active": True, "revision": view.revision})
+    shown = _summary(view.scenario) | {"active": True, "revision": view.revision}
+    if view.run is not None:
+        shown["run"] = {
+            "calls": view.run.calls,
+            "seconds": round(view.run.seconds(view.clock), 3),
+            "faults": view.run.faults_seen(),
+            "changes": sum(view.run.stages(view.clock)),
+        }
+    return jsonify(shown)
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "description": scenario.description,
-        "releaseCount": len(scenario.releases),
+        "releaseCount": len(scenario.definition),
     }
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
@@ -20,16 +21,28 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map
 
+from .faults import Fault, Verdict
+from .fields import nearest
 from .journal import MAX_IDS, MAX_TEXT
-from .mock import PIN, Admission, Mock, View
+from .mock import PIN, Admission, Mock
 from .parameters import HIDDEN, Received, printable, receive
-from .releases import FILTERS, FilterSchema, nearest
+from .selection import FILTERS, FilterSchema
+from .session import View
 
 PATH = "/api/releases"
 ADMIN_PREFIX = "/__admin"
 SCENARIO_HEADER = "X-Mockbm-Scenario"
 REVISION_HEADER = "X-Mockbm-Revision"
 EXPLAIN_HEADER = "X-Mockbm-Explain"
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+
+PAUSE = "mockbm.pause"
+"""In the WSGI environment: a function that waits some seconds without holding up others."""
+
+BREAK = "mockbm.break"
+"""In the WSGI environment: a function that breaks the connection in the way it is told."""
+
 MAX_HEADER = 1_000
 """Characters of an explanation that go into its header."""
 
@@ -54,6 +67,7 @@ class Exchange:
     count: int = 0
     ids: tuple[int, ...] = ()
     ignored: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
     @property
     def view(self) -> View:
@@ -100,28 +114,66 @@ def get_releases(**_: str) -> Response:
     """Answer with the releases that match the request's filters [S]."""
     exchange: Exchange = g.exchange
     received = exchange.received
-    if received.failure:
-        raise received.failure
+    if received.failure and (received.api_key is None or not exchange.admission.refusal):
+        raise received.failure  # the key may have been in the body that was too large
     if exchange.admission.refusal:
         return _refuse_key(exchange)
-    if received.problems:
-        return _refuse(exchange, received.problems)
-    strict = current_mock().strict
+    problems = {name: [what] for name, what in received.problems.items()}
+    loaded: dict[str, Any] = {}
     try:
-        loaded = FilterSchema(strict=strict).load(received.values())
+        loaded = FilterSchema(strict=current_mock().strict).load(received.values())
     except ValidationError as error:
-        found = error.messages_dict
-        problems = {name: found[name][0] for name in received.parameters if name in found}
+        for name in received.parameters:
+            problems.setdefault(name, []).extend(error.messages_dict.get(name, ()))
+    if any(problems.values()):
         return _refuse(exchange, problems)
-    releases = exchange.view.scenario.releases
-    as_asked = (name for name in received.parameters if name in loaded)
-    selection = releases.select({name: loaded[name] for name in as_asked})
+    filters = {name: loaded[name] for name in received.parameters if name in loaded}
+    exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
+    run = exchange.view.run
+    verdict = run.judge(filters, exchange.view.clock) if run else Verdict()
+    if verdict.delay:
+        exchange.notes.append(f"delayed by {verdict.delay * 1000:.0f} ms")
+        request.environ.get(PAUSE, time.sleep)(verdict.delay)
+    if verdict.fault and not verdict.fault.connection:
+        return _respond(exchange, verdict, verdict.fault)
+    releases = exchange.view.releases()
+    selection = releases.select(filters)
     exchange.explanation = releases.explain(selection)
     exchange.count = len(selection.positions)
     exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
-    exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
     body = releases.body(selection.positions)
-    return Response(body, content_type="application/json; charset=utf-8")
+    if verdict.fault:
+        return _break(exchange, verdict, body)
+    return Response(body, content_type=JSON)
+
+
+def _respond(exchange: Exchange, verdict: Verdict, fault: Fault) -> Response:
+    """The answer that a fault gives instead of the releases."""
+    exchange.explanation = f"faults[{verdict.number}]: {fault}"
+    if fault.status is None:
+        text = f"Too many requests; try again in {verdict.retry_after} s\n"
+        headers = {"Retry-After": str(verdict.retry_after)}
+        return Response(text, 429, headers, content_type=TEXT)
+    response = Response(fault.body, fault.status, fault.headers)
+    if "Content-Type" not in response.headers or not any(
+        name.lower() == "content-type" for name in fault.headers
+    ):
+        response.headers["Content-Type"] = TEXT
+    return response
+
+
+def _break(exchange: Exchange, verdict: Verdict, body: bytes) -> Response:
+    """An answer that does not arrive as it should; the server does what needs the socket."""
+    kind = verdict.fault.connection if verdict.fault else None
+    exchange.explanation = f"faults[{verdict.number}]: {verdict.fault}; {exchange.explanation}"
+    if kind == "malformed":
+        return Response(body[:-1] + b"<html>", content_type=JSON)
+    if BREAK not in request.environ:
+        why = f"{exchange.explanation}: there is no connection here to break"
+        exchange.explanation = why
+        return Response(f"{why}; ask over a socket\n", 501, content_type=TEXT)
+    request.environ[BREAK](kind)
+    return Response(body, content_type=JSON)
 
 
 def _refuse_key(exchange: Exchange) -> Response:
@@ -132,12 +184,13 @@ def _refuse_key(exchange: Exchange) -> Response:
     return response
 
 
-def _refuse(exchange: Exchange, problems: Mapping[str, str]) -> Response:
+def _refuse(exchange: Exchange, problems: Mapping[str, Sequence[str]]) -> Response:
     """400 with one problem a line, as text [S]."""
-    lines = [exchange.hide_keys(f"{printable(name)}: {what}") for name, what in problems.items()]
+    found = [(printable(name), what) for name, texts in problems.items() for what in texts]
+    lines = [exchange.hide_keys(f"{name}: {what}") for name, what in found]
     exchange.explanation = "; ".join(lines)
     text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
-    return Response(text, 400, content_type="text/plain; charset=utf-8")
+    return Response(text, 400, content_type=TEXT)
 
 
 def refuse(error: HTTPException) -> Response:
@@ -189,7 +242,7 @@ def _record(exchange: Exchange, status: int) -> None:
         duration=perf_counter() - exchange.begun,
         explanation=exchange.explanation[: MAX_TEXT * 4],
         ignored=tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored),
-        notes=tuple(hide(note)[:MAX_TEXT] for note in received.notes[:20]),
+        notes=tuple(hide(note)[:MAX_TEXT] for note in [*received.notes[:20], *exchange.notes]),
     )
     log.log(logging.WARNING if status == 403 else logging.INFO, "%s", entry)
 

@@ -47,7 +47,7 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     """The application that the variables `MOCKBM_*` ask for; an empty one counts as not set.
 
     Read are SCENARIOS (a directory), SCENARIO (active at the start), STRICT (1 or 0), JOURNAL_SIZE,
-    MAX_SESSIONS and SESSION_IDLE (seconds).
+    MAX_SESSIONS, SESSION_IDLE (seconds) and CLOCK (a date).
     Raises: ValueError for a value that is none of what is allowed, and what `create_app` does.
     """
     settings = {
@@ -65,6 +65,7 @@ _VARIABLES: dict[str, tuple[str, type]] = {
     "JOURNAL_SIZE": ("journal_size", int),
     "MAX_SESSIONS": ("max_sessions", int),
     "SESSION_IDLE": ("idle_seconds", float),
+    "CLOCK": ("clock", str),
 }
 
 

@@ -17,7 +17,7 @@ from .client import AdminClient
 from .document import ScenarioError
 from .journal import DEFAULT_SIZE, Entry
 from .mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
-from .scenario import check_scenarios, load_scenarios, shipped_scenarios
+from .scenario import load_scenarios, shipped_scenarios
 from .server import MockServer
 
 _directory = click.argument(
@@ -111,6 +111,14 @@ def main() -> None:
     help="Seconds without a request after which a session ends.",
 )
 @click.option(
+    "--clock",
+    envvar="MOCKBM_CLOCK",
+    show_envvar=True,
+    metavar="DATE",
+    help="Let every session's clock stand at this moment at first, for answers that are the same "
+    "on any day.",
+)
+@click.option(
     "--log",
     envvar="MOCKBM_LOG",
     show_envvar=True,
@@ -144,7 +152,7 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
     try:
         server = MockServer(directory, **options)
         server.start()
-    except (ScenarioError, UnknownName) as error:
+    except (ScenarioError, UnknownName, ValueError) as error:
         _fail(error)
     except OSError as error:
         code = error.errno or 0  # below 0 where the name of the host is not known
@@ -175,7 +183,7 @@ def check(directory: Path | None) -> None:
     """
     directory = directory or shipped_scenarios()
     try:
-        scenarios = check_scenarios(directory)
+        scenarios = load_scenarios(directory)
     except ScenarioError as error:
         _fail(error)
     click.echo(f"{directory}: {len(scenarios)} scenarios, no problems")
@@ -191,7 +199,7 @@ def list_(directory: Path | None) -> None:
         _fail(error)
     width = max(len(name) for name in scenarios)
     for scenario in scenarios.values():
-        count = len(scenario.releases)
+        count = len(scenario.definition)
         description = " ".join(scenario.description.split())
         click.echo(f"{scenario.name:<{width}}  {count:>6}  {description}".rstrip())
 

@@ -21,7 +21,8 @@ class RemoteSession:
     """One session of a running mock, over HTTP; the same calls as `mockbm.mock.Session`.
 
     Every call raises OSError where no mock answers, UnknownName for a scenario or session that is
-    not there, ScenarioError for values that are no scenario, RuntimeError for another refusal.
+    not there, ScenarioError for values that are no scenario, ValueError for another value that
+    cannot be meant, RuntimeError for another refusal.
     """
 
     def __init__(self, url: str, path: str, api_key: str, timeout: float) -> None:
@@ -46,6 +47,23 @@ class RemoteSession:
     def reset(self) -> None:
         """Go back to what a fresh start gives."""
         self._call("POST", f"{self._path}/reset")
+
+    @property
+    def now(self) -> str:
+        """What this session's clock shows, as dates go out."""
+        return str(self._call("GET", f"{self._path}/clock")["now"])
+
+    def set_clock(self, text: str) -> None:
+        """Stop the clock at a moment, and begin the active scenario there anew."""
+        self._call("PUT", f"{self._path}/clock", {"now": text})
+
+    def advance_clock(self, text: str) -> None:
+        """Put the clock forward by a duration such as `2d`."""
+        self._call("PUT", f"{self._path}/clock", {"advance": text})
+
+    def release_clock(self) -> None:
+        """Let the clock show the machine's time again, and begin the active scenario anew."""
+        self._call("DELETE", f"{self._path}/clock")
 
     def requests(self, **filters: Any) -> list[Entry]:
         """The journal, oldest first. Filters: method, status, parameter, count."""
@@ -122,4 +140,6 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         return ScenarioError(
             Problem("", 0, 0, *line.partition(": ")[::2]) for line in details["problems"]
         )
+    if error.code == 400:
+        return ValueError(detail)
     return RuntimeError(f"{url}: {detail}")

@@ -158,7 +158,7 @@ class Document:
 
     def _scalar(self, node: ScalarNode, *, typed: bool) -> Any:
         text: str = node.value
-        if node.style is not None:
+        if node.style:  # quoted, or a block; plain is None or empty
             return text
         if text in _NULLS:
             return None

@@ -11,20 +11,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .document import Problem, ScenarioError
-from .journal import DEFAULT_SIZE, Entry, Journal
-from .releases import nearest
-from .scenario import (
-    DEFAULT_API_KEY,
-    Scenario,
-    inline_scenario,
-    load_scenarios,
-    shipped_scenarios,
-)
+from .fields import nearest
+from .journal import DEFAULT_SIZE
+from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
+from .session import Session, View, clock_at
+from .times import Clock
 
 DEFAULT_SCENARIO = "documented"
 
@@ -51,82 +46,6 @@ class UnknownName(LookupError):  # noqa: N818 (it reads as what it says)
 
 
 @dataclass(frozen=True)
-class View:
-    """All that decides an answer, at one moment, and where the answer is recorded.
-
-    A request takes it once and keeps to it, so nothing it answers mixes two scenarios.
-    """
-
-    scenario: Scenario
-    revision: int
-    journal: Journal
-
-
-class Session:
-    """One client's private view: its API key, active scenario and journal.
-
-    Made by a `Mock`. Any number of threads may use it.
-    """
-
-    def __init__(self, mock: Mock, id_: str, api_key: str, label: str, start: Scenario) -> None:
-        self.id = id_
-        self.api_key = api_key
-        self.label = label
-        self.last_used = time.monotonic()
-        self._mock = mock
-        self._start = start
-        self.view = self._first_view()
-
-    def _first_view(self) -> View:
-        return View(self._start, 1, Journal(self._mock.journal_size))
-
-    @property
-    def active(self) -> str:
-        """The name of the active scenario."""
-        return self.view.scenario.name
-
-    def use(self, name: str) -> None:
-        """Make another scenario active. Raises: UnknownName."""
-        with self._mock.writing:
-            self._switch(self._mock.scenario(name))
-
-    def use_values(self, values: Any) -> None:
-        """Make a scenario active that is given as plain values. Raises: ScenarioError."""
-        self._switch(inline_scenario(values))
-
-    def reset(self) -> None:
-        """Go back to what a fresh start gives: scenario, revision and an empty journal."""
-        with self._mock.writing:
-            self.view = self._first_view()
-
-    def requests(self, **filters: Any) -> list[Entry]:
-        """The journal, oldest first; filters as for `Journal.entries`."""
-        return self.view.journal.entries(**filters)
-
-    def clear_requests(self) -> None:
-        """Empty the journal."""
-        self.view.journal.clear()
-
-    def end(self) -> None:
-        """End the session: its key is refused from now on."""
-        self._mock.end_session(self.id)
-
-    def _switch(self, scenario: Scenario) -> None:
-        with self._mock.writing:
-            self.view = View(scenario, self.view.revision + 1, self.view.journal)
-
-    def renew(self, before: Mapping[str, Scenario], after: Mapping[str, Scenario]) -> None:
-        """Take over what a reload changed; a scenario that has no file any more stays as it is."""
-
-        def renewed(scenario: Scenario) -> Scenario:
-            from_file = before.get(scenario.name) is scenario
-            return after.get(scenario.name, scenario) if from_file else scenario
-
-        self._start = renewed(self._start)
-        self._switch(renewed(self.view.scenario))
-
-
-@dataclass(frozen=True)
 class Admission:
     """What a request's API key decided: whose view it gets, and why not, if it is refused."""
 
@@ -142,9 +61,11 @@ class Mock:
         the first by name.
     strict: refuse unknown parameters and two of a group, as the real server does.
     journal_size: requests that the journal of each session keeps.
+    clock: a date at which every session's clock stands at first; by default the machine's time.
+    breaks_connections: whether the server that runs this lets a fault break a connection.
     max_sessions, idle_seconds: how many sessions there may be beside the default one, and how long
         one may go without a request before it ends.
-    Raises: ScenarioError for files with problems, UnknownName.
+    Raises: ScenarioError for files with problems, UnknownName, ValueError for a bad clock.
     """
 
     def __init__(
@@ -156,12 +77,16 @@ class Mock:
         journal_size: int = DEFAULT_SIZE,
         max_sessions: int = MAX_SESSIONS,
         idle_seconds: float = IDLE_SECONDS,
+        clock: str | None = None,
+        breaks_connections: bool = False,
     ) -> None:
         self.directory = shipped_scenarios() if directory is None else Path(directory)
         self.strict = strict
         self.journal_size = journal_size
         self.max_sessions = max_sessions
         self.idle_seconds = idle_seconds
+        self.clock = Clock() if clock is None else clock_at(clock)
+        self.breaks_connections = breaks_connections
         self.writing = threading.RLock()
         self.scenarios: Mapping[str, Scenario] = load_scenarios(self.directory)
         if scenario is None:
@@ -179,6 +104,15 @@ class Mock:
         if name not in scenarios:
             raise UnknownName("scenario", name, scenarios)
         return scenarios[name]
+
+    def require_socket_for(self, scenario: Scenario) -> None:
+        """Refuse a scenario that this server cannot play. Raises: ScenarioError."""
+        if scenario.needs_socket and not self.breaks_connections:
+            what = (
+                "breaks connections, which this WSGI server does not let mockbm do; "
+                "run it with `mockbm serve`, or with the pytest fixture"
+            )
+            raise ScenarioError([Problem("", 0, 0, scenario.name, what)])
 
     def reload(self) -> None:
         """Read the scenario files again. What is active stays active, with its new content.
@@ -198,8 +132,11 @@ class Mock:
             ]
             if gone:
                 raise ScenarioError(gone)
+            sessions = (self.default, *self._sessions.values())
+            for name in {*needed, *(session.active for session in sessions)} & scenarios.keys():
+                self.require_socket_for(scenarios[name])
             before, self.scenarios = self.scenarios, scenarios
-            for session in (self.default, *self._sessions.values()):
+            for session in sessions:
                 session.renew(before, scenarios)
 
     def open_session(self, scenario: str | None = None, label: str = "") -> Session:
@@ -210,15 +147,20 @@ class Mock:
         """
         with self.writing:
             start = self.scenario(scenario or self._start)
-            self._end_idle()
-            if len(self._sessions) >= self.max_sessions:
-                raise RuntimeError(
-                    f"there are {self.max_sessions} sessions, and no more are allowed; end some "
-                    "with DELETE, or start the mock with a higher limit"
-                )
-            session = Session(self, secrets.token_hex(8), secrets.token_urlsafe(24), label, start)
-            self._sessions[session.id] = self._by_key[session.api_key] = session
-            return session
+            self._make_room()
+            return self._add(Session(self, _new_id(), secrets.token_urlsafe(24), label, start))
+
+    def _add(self, session: Session) -> Session:
+        self._sessions[session.id] = self._by_key[session.api_key] = session
+        return session
+
+    def _make_room(self) -> None:
+        self._end_idle()
+        if len(self._sessions) >= self.max_sessions:
+            raise RuntimeError(
+                f"there are {self.max_sessions} sessions, and no more are allowed; end some "
+                "with DELETE, or start the mock with a higher limit"
+            )
 
     def sessions(self) -> list[Session]:
         """The sessions that have been opened and not ended, oldest first."""
@@ -238,6 +180,8 @@ class Mock:
         with self.writing:
             session = self.session(id_)
             del self._sessions[id_], self._by_key[session.api_key]
+            if session.pinned:
+                return
             self._endings[session.api_key] = why
             if len(self._endings) > KEPT_ENDINGS:
                 self._endings.popitem(last=False)
@@ -267,8 +211,11 @@ class Mock:
                 scenario = self.scenario(name)
             except UnknownName as error:
                 return Admission(session.view, f"the API key is pinned, but {error}")
-            view = View(scenario, session.view.revision, session.view.journal)
-            return self._enter(session, view, base)
+            view = replace(session.view, scenario=scenario, run=None)
+            admission = self._enter(session, view, base)
+            if scenario.is_live and not admission.refusal:
+                return self._pin(key, scenario, admission)
+            return admission
         if key in self._endings or base in self._endings:
             why = self._endings.get(key) or self._endings[base]
             return self._refuse(f"the session of this API key has ended: {why}")
@@ -279,6 +226,19 @@ class Mock:
                 f"accepted by: {', '.join(others)}"
             )
         return self._refuse("the API key is unknown")
+
+    def _pin(self, key: str, scenario: Scenario, admission: Admission) -> Admission:
+        """A pinned key has a session of its own where the scenario counts or changes."""
+        with self.writing:
+            session = self._by_key.get(key)
+            if session is None:
+                try:
+                    self._make_room()
+                    label = f"pinned to {scenario.name}"
+                    session = self._add(Session(self, _new_id(), key, label, scenario, True))
+                except (RuntimeError, ScenarioError) as error:
+                    return Admission(admission.view, str(error))
+            return Admission(session.view)
 
     def _enter(self, session: Session, view: View, key: str) -> Admission:
         accepted = view.scenario.api_keys
@@ -309,3 +269,7 @@ class Mock:
         return key in self._by_key or any(
             key in scenario.api_keys for scenario in self.scenarios.values()
         )
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

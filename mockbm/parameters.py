@@ -12,16 +12,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from flask import Request
 from werkzeug.exceptions import HTTPException
 
-from .releases import FILTERS, quoted
+from .fields import quoted
+from .selection import FILTERS
 
 KEY_HEADER = "X-ApiKey"
 KEY_USER = "api"
 KEY_PARAMETERS = ("key", "api_key")
 """Names of the key as a parameter, in lower case; both are taken in every place [O, C]."""
+
+MAX_FIELDS = 1_000
+"""Fields that a form may have."""
 
 HIDDEN = "***"
 """Stands where a secret stood, in everything that mockbm writes."""
@@ -111,11 +116,11 @@ def _take(received: Received, parameter: Parameter) -> None:
         secret = name.lower().replace("-", "").replace("_", "") in _SECRETS
         value = HIDDEN if secret else parameter.value
         received.parameters[name] = Parameter(name, value, parameter.place)
-    elif first.place == parameter.place:
-        received.problems[name] = f"given twice in the {first.place}; give it once"
     else:
-        places = f"in the {first.place} and in the {parameter.place}"
-        received.problems[name] = f"given twice, {places}; give it once"
+        received.problems[name] = (
+            f"given twice, as {quoted(first.value)} in the {first.place} and as "
+            f"{quoted(parameter.value)} in the {parameter.place}; give it once"
+        )
 
 
 def _header_key(request: Request) -> str | None:
@@ -126,16 +131,22 @@ def _header_key(request: Request) -> str | None:
 
 def _body_parameters(request: Request) -> Iterator[Parameter]:
     body = request.get_data()
-    start = body.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    text = body.removeprefix(codecs.BOM_UTF8).strip()
+    start = text[:1]
     kind = request.mimetype
     if kind == "multipart/form-data" and body:
         yield from _multipart(request)
-    elif not body.strip():
+    elif not text:
         return
     elif kind == "application/x-www-form-urlencoded":
         if start in (b"{", b"["):
             raise _UnreadableError("JSON that came as a form; set Content-Type: application/json")
-        for name, value in request.form.items(multi=True):
+        form = _decode(body, "utf-8")
+        try:
+            pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            raise _UnreadableError(f"a form of more than {MAX_FIELDS} fields") from None
+        for name, value in pairs:
             yield Parameter(name, value, "form")
     elif kind == "application/json" or (not kind and start == b"{"):
         charset = request.mimetype_params.get("charset", "utf-8")

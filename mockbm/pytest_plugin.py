@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from .client import AdminClient, RemoteSession
     from .journal import Entry
-    from .mock import Session
     from .server import MockServer
+    from .session import Session
 
 MARKER = (
     "mockbm(scenario=None, strict=None): the scenario that is active when the test begins, and "
@@ -54,6 +54,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     url = config.getoption("--mockbm-url")
     return f"mockbm: {url}, with its own scenarios" if url else None
+
+
+class MockbmClock:
+    """What one test's session takes for now. It shows the machine's time until it is set."""
+
+    def __init__(self, session: Session | RemoteSession) -> None:
+        self._session = session
+
+    @property
+    def now(self) -> str:
+        """The moment it shows, as dates go out."""
+        return self._session.now
+
+    def set(self, now: str) -> None:
+        """Stop it at a moment, and begin the active scenario there anew. Raises: ValueError."""
+        self._session.set_clock(now)
+
+    def advance(self, by: str) -> None:
+        """Put it forward by a duration such as `30s` or `2d`. Raises: ValueError."""
+        self._session.advance_clock(by)
 
 
 class MockbmFixture:
@@ -120,6 +140,11 @@ class MockbmFixture:
             raise unplaced({"release": messages[0]}) from None
 
     @property
+    def clock(self) -> MockbmClock:
+        """This test's clock: `set("2024-03-04T09:00:00Z")`, `advance("2d")`, `now`."""
+        return MockbmClock(self._session)
+
+    @property
     def requests(self) -> list[Entry]:
         """What this test's clients have asked so far, oldest first."""
         return self._session.requests()
@@ -157,7 +182,8 @@ class MockbmFixture:
         ]
 
     def _calls(self, parameters: Mapping[str, object]) -> tuple[list[Entry], list[Entry]]:
-        from .releases import FILTERS, suggest
+        from .fields import suggest
+        from .selection import FILTERS
 
         for name in parameters:
             if name not in FILTERS:

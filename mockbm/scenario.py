@@ -1,21 +1,28 @@
 """Scenario files: a directory of YAML becomes frozen scenarios, or a list of every problem.
 
-Text, then values with positions, then the schema, then a compiled `Scenario`. `mockbm check`
-stops before the last step, so checking and serving cannot disagree.
+Text, then values with positions, then the schema, then what a scenario extends or generates.
+Releases are rendered and indexed when a scenario is first asked for them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from marshmallow import ValidationError, fields
+from marshmallow import validates_schema as validates
 
 from .document import Document, Problem, ScenarioError, unplaced
-from .releases import Choice, NamedSchema, Releases, ReleaseSchema, Text, quoted
+from .faults import NEEDS_SOCKET, Fault, FaultSchema
+from .fields import Choice, Integer, NamedSchema, Text, quoted, suggest
+from .generate import GenerateSchema, generated
+from .releases import Release, ReleaseSchema, completed, is_told_from_now, resolved, staged
+from .selection import Releases
 
 DEFAULT_API_KEY = "abc12345"
 """The key of the vendor's own example [S]."""
@@ -25,19 +32,66 @@ INLINE = "inline"
 
 ORDERS = ("newest-first", "as-written")
 
-UNTYPED = frozenset({"deployables"})
+UNTYPED = frozenset({"deployables", "extra"})
 """Properties without a schema of their own: plain values inside mean what they mean in JSON."""
+
+Stages = tuple[int, ...]
+"""How many of its changes each release with changes has behind it, in the order of the releases."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named, complete state of the mocked instance, compiled; its name is the file's stem."""
+    """A named, complete state of the mocked instance; its name is the file's stem.
+
+    definition: the releases as loaded, with their changes; `at` makes of them what is served.
+    """
 
     name: str
     description: str
     api_keys: tuple[str, ...]
     order: str
-    releases: Releases
+    faults: tuple[Fault, ...]
+    definition: tuple[Release, ...]
+
+    @cached_property
+    def changing(self) -> tuple[Release, ...]:
+        """The releases that change."""
+        return tuple(release for release in self.definition if release.get("changes"))
+
+    @cached_property
+    def told_from_now(self) -> bool:
+        """Whether a date is told from now, so that the answer depends on the day."""
+        return any(is_told_from_now(release) for release in self.definition)
+
+    @cached_property
+    def is_live(self) -> bool:
+        """Whether an answer depends on more than the request: counts, the clock, chance."""
+        return bool(self.faults or self.changing or self.told_from_now)
+
+    @property
+    def needs_socket(self) -> bool:
+        """Whether a fault breaks connections, which not every server lets us do."""
+        return any(fault.connection in NEEDS_SOCKET for fault in self.faults)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """The releases of a scenario that is not live, rendered and indexed once."""
+        return self._compiled(self.definition)
+
+    def at(self, stages: Stages, now: datetime) -> Releases:
+        """The releases when each has so many changes behind it, with dates told from `now`."""
+        if not any(stages) and not self.told_from_now:
+            return self.releases
+        left = iter(stages)
+        releases = (
+            resolved(staged(release, next(left) if release.get("changes") else 0), now)
+            for release in self.definition
+        )
+        return self._compiled(releases)
+
+    def _compiled(self, releases: Iterable[Release]) -> Releases:
+        present = [release for release in releases if not release.get("absent")]
+        return Releases(completed(present), as_written=self.order == "as-written")
 
 
 class ScenarioSchema(NamedSchema):
@@ -46,17 +100,33 @@ class ScenarioSchema(NamedSchema):
     error_messages = {"type": "expected the keys of a scenario, such as `releases:`"}  # noqa: RUF012
 
     description = Text(load_default="")
+    extends = Text()
     apiKeys = fields.List(
         Text(required=True),
-        load_default=[DEFAULT_API_KEY],
         error_messages={"invalid": f"expected a list, such as [{DEFAULT_API_KEY}]"},
     )
-    order = Choice(*ORDERS, load_default=ORDERS[0])
+    order = Choice(*ORDERS)
+    faults = fields.Nested(
+        FaultSchema(many=True),
+        error_messages={"type": "expected a list of faults, such as - respond: {status: 503}"},
+    )
+    generate = fields.Nested(GenerateSchema)
+    remove = fields.List(
+        Integer(), error_messages={"invalid": "expected a list of ids, such as [4]"}
+    )
     releases = fields.Nested(
         ReleaseSchema(many=True),
-        required=True,
         error_messages={"type": "expected a list of releases, or [] for none"},
     )
+
+    @validates(pass_original=True, skip_on_field_errors=False)
+    def require_releases(self, scenario: Any, original: Any, **_: Any) -> None:
+        if not isinstance(original, Mapping):
+            return
+        if all(original.get(name) is None for name in ("releases", "extends", "generate")):
+            raise ValidationError({"releases": ["is missing; add releases: ..., or [] for none"]})
+        if "remove" in scenario and original.get("extends") is None:
+            raise ValidationError({"remove": ["needs extends: there is nothing to remove from"]})
 
 
 def shipped_scenarios() -> Path:
@@ -66,86 +136,144 @@ def shipped_scenarios() -> Path:
     return inside if inside.is_dir() else package.parent / "scenarios"
 
 
-def check_scenarios(directory: Path) -> dict[str, dict[str, Any]]:
-    """What the scenario files (`*.yaml`, `*.yml`) of `directory` say, by scenario name.
-
-    Returns: for each name, in alphabetical order, the values of `ScenarioSchema`.
-    Raises: ScenarioError with every problem of every file.
-    """
-    loaded: dict[str, dict[str, Any]] = {}
-    problems: list[Problem] = []
-    for path in _scenario_files(directory):
-        try:
-            if path.stem in loaded:
-                raise _problem(path, "name", f"another file here names the scenario {path.stem}")
-            loaded[path.stem] = _load_file(path)
-        except ScenarioError as error:  # noqa: PERF203 (the point is to go on)
-            problems += error.problems
-    if problems:
-        raise ScenarioError(problems)
-    return loaded
-
-
 def load_scenarios(directory: Path) -> dict[str, Scenario]:
-    """The scenarios of `directory`, by name in alphabetical order, ready to be served.
+    """The scenarios of `directory` (`*.yaml`, `*.yml`), by name in alphabetical order.
 
+    A scenario may extend one of the same directory or one that comes with mockbm.
     Raises: ScenarioError with every problem of every file.
     """
-    return {name: _compile(name, values) for name, values in check_scenarios(directory).items()}
+    family = _Family(directory)
+    scenarios = {}
+    for name in family.names:
+        scenario = family.scenario(name)
+        if scenario is not None:
+            scenarios[name] = scenario
+    if family.problems:
+        raise ScenarioError(family.problems)
+    return scenarios
 
 
 def inline_scenario(values: Any) -> Scenario:
     """A scenario without a file, from plain values; its name is `INLINE`.
 
+    It may extend a scenario that comes with mockbm.
     Raises: ScenarioError, whose problems have names but no positions.
     """
     try:
-        return _compile(INLINE, ScenarioSchema().load(values))
+        loaded = ScenarioSchema().load(values)
+        if "extends" not in loaded:
+            return _joined(INLINE, loaded, None)
+        base = _Family(shipped_scenarios()).base(INLINE, loaded["extends"])
+        return _joined(INLINE, loaded, base)
     except ValidationError as error:
         raise unplaced(error.messages_dict) from None
 
 
-def _compile(name: str, values: Mapping[str, Any]) -> Scenario:
+class _Family:
+    """The scenario files of one directory, which may extend one another."""
+
+    def __init__(self, directory: Path) -> None:
+        self.problems: list[Problem] = []
+        self._files: dict[str, Path] = {}
+        self._open: list[str] = []
+        self._made: dict[str, Scenario | None] = {}
+        self._is_shipped = directory.resolve() == shipped_scenarios()
+        for path in self._paths(directory):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
+                what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
+                self._complain(path, "name", f"{what} and '-'")
+            elif path.stem in self._files:
+                self._complain(path, "name", f"another file here names the scenario {path.stem}")
+            else:
+                self._files[path.stem] = path
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the files that can be scenarios."""
+        return list(self._files)
+
+    def _complain(self, path: Path, where: str, what: str) -> None:
+        self.problems.append(Problem(str(path), 1, 1, where, what))
+
+    def _paths(self, directory: Path) -> list[Path]:
+        try:
+            files = sorted(
+                path
+                for path in directory.iterdir()
+                if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+            )
+        except OSError as error:
+            what = f"{error.strerror}; give a directory of scenario files"
+            self._complain(directory, "directory", what)
+            return []
+        if not files:
+            self._complain(directory, "directory", "holds no scenario files (*.yaml)")
+        return files
+
+    def scenario(self, name: str) -> Scenario | None:
+        """The scenario of one file, or None where it has problems."""
+        if name not in self._made:
+            self._open.append(name)
+            self._made[name] = self._load(self._files[name])
+            self._open.pop()
+        return self._made[name]
+
+    def base(self, name: str, extended: str) -> Scenario | None:
+        """The scenario that `name` extends; None where that has problems of its own.
+
+        Raises: ValidationError where it is not there or extends `name` in turn.
+        """
+        if extended in self._open:
+            way = " extends ".join([*self._open[self._open.index(extended) :], extended])
+            raise ValidationError({"extends": [f"goes in a circle: {way}"]})
+        if extended in self._files:
+            return self.scenario(extended)
+        shipped = None if self._is_shipped else _Family(shipped_scenarios())
+        if shipped is not None and extended in shipped.names:
+            return shipped.scenario(extended)
+        known = sorted({*self.names, *(shipped.names if shipped else ())} - {name})
+        what = f"no scenario is called {quoted(extended)}; {suggest(extended, known)}"
+        raise ValidationError({"extends": [what]})
+
+    def _load(self, path: Path) -> Scenario | None:
+        try:
+            document = Document(path, UNTYPED)
+        except ScenarioError as error:
+            self.problems += error.problems
+            return None
+        if document.values is None:
+            self._complain(path, "file", "is empty; the smallest scenario is `releases: []`")
+            return None
+        scenario = None
+        try:
+            loaded = ScenarioSchema().load(document.values)
+            base = self.base(path.stem, loaded["extends"]) if "extends" in loaded else None
+            if "extends" not in loaded or base is not None:
+                scenario = _joined(path.stem, loaded, base)
+        except ValidationError as error:
+            document.add(error.messages_dict)
+        self.problems += document.problems
+        return None if document.problems else scenario
+
+
+def _joined(name: str, loaded: Mapping[str, Any], base: Scenario | None) -> Scenario:
+    """A scenario from the values of a file and the one that it extends.
+
+    Raises: ValidationError for a release to be removed that is not there.
+    """
+    releases = {release["id"]: release for release in base.definition} if base else {}
+    for number, id_ in enumerate(loaded.get("remove", ())):
+        if releases.pop(id_, None) is None:
+            what = f"{loaded['extends']} has no release with the id {id_}"
+            raise ValidationError({"remove": {number: [what]}})
+    if "generate" in loaded:
+        releases |= {release["id"]: release for release in generated(**loaded["generate"])}
+    releases |= {release["id"]: release for release in loaded.get("releases", ())}
     return Scenario(
         name=name,
-        description=values["description"].strip(),
-        api_keys=tuple(values["apiKeys"]),
-        order=values["order"],
-        releases=Releases(values["releases"], as_written=values["order"] == "as-written"),
+        description=loaded["description"].strip(),
+        api_keys=tuple(loaded.get("apiKeys", base.api_keys if base else [DEFAULT_API_KEY])),
+        order=loaded.get("order", base.order if base else ORDERS[0]),
+        faults=tuple(loaded.get("faults", base.faults if base else ())),
+        definition=tuple(releases.values()),
     )
-
-
-def _problem(path: Path, where: str, what: str) -> ScenarioError:
-    return ScenarioError([Problem(str(path), 1, 1, where, what)])
-
-
-def _scenario_files(directory: Path) -> list[Path]:
-    try:
-        files = sorted(
-            path
-            for path in directory.iterdir()
-            if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
-        )
-    except OSError as error:
-        what = f"{error.strerror}; give a directory of scenario files"
-        raise _problem(directory, "directory", what) from None
-    if not files:
-        raise _problem(directory, "directory", "holds no scenario files (*.yaml)")
-    return files
-
-
-def _load_file(path: Path) -> dict[str, Any]:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
-        what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_' and '-'"
-        raise _problem(path, "name", what)
-    document = Document(path, UNTYPED)
-    if document.values is None:
-        raise _problem(path, "file", "is empty; the smallest scenario is `releases: []`")
-    loaded: dict[str, Any] = {}
-    try:
-        loaded = ScenarioSchema().load(document.values)
-    except ValidationError as error:
-        document.add(error.messages_dict)
-    if document.problems:
-        raise ScenarioError(document.problems)
-    return loaded

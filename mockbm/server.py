@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +12,50 @@ from typing import Any, cast
 
 import waitress
 from waitress import wasyncore
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import WSGITask
 
+from .api import BREAK, PAUSE
 from .app import create_app
-from .mock import Mock, Session
+from .mock import Mock
+from .session import Session
 
 THREADS = 8
 """Requests that are answered at the same time; more wait their turn."""
+
+MAX_PAUSING = 1_000
+"""Delayed requests that hold up nobody; with more, others begin to wait."""
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """One request; lets the application wait and break its connection."""
+
+    broken: str | None = None
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[PAUSE] = self.channel.server.pause
+        environ[BREAK] = self.break_connection
+        return environ
+
+    def break_connection(self, kind: str) -> None:
+        self.broken = kind
+
+    def write(self, data: bytes) -> None:
+        """Write the answer, or as much of it as the connection is allowed to bring across."""
+        if self.broken == "truncate":
+            super().write(data[: len(data) // 2])
+        if self.broken == "reset":
+            # Without lingering, a close sends a reset instead of the usual farewell.
+            linger = struct.pack("ii", 1, 0)
+            self.channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if self.broken is not None:
+            raise ClientDisconnected
+        super().write(data)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
 
 
 class MockServer:
@@ -40,10 +79,13 @@ class MockServer:
         port: int = 0,
         **settings: Any,
     ) -> None:
-        self.app = create_app(scenarios, scenario, **settings)
+        self.app = create_app(scenarios, scenario, breaks_connections=True, **settings)
         self.host = host
         self.port = port
         self._server: Any = None
+        self._stopping = threading.Event()
+        self._pausing = 0
+        self._counting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
@@ -80,6 +122,7 @@ class MockServer:
 
     def start(self) -> None:
         """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""
+        self._stopping.clear()
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family)
         self.port = listener.getsockname()[1]
@@ -87,6 +130,8 @@ class MockServer:
         self._server = waitress.create_server(
             self.app, sockets=[listener], threads=THREADS, ident="mockbm"
         )
+        self._server.channel_class = _Channel
+        self._server.pause = self._pause
         self._thread = threading.Thread(target=self._server.run, name="mockbm", daemon=True)
         self._thread.start()
 
@@ -95,12 +140,29 @@ class MockServer:
         server, thread = self._server, self._thread
         if server is None or thread is None:
             return
-        self._server = self._thread = None
+        self._stopping.set()
+        with self._counting:
+            self._server = self._thread = None
         # The loop sleeps in select() for up to a second; the trigger wakes it, and it ends
         # because nothing is left to wait for.
         server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join()
         server.task_dispatcher.shutdown(timeout=1)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait in the thread of a request; another thread takes its place meanwhile."""
+        self._count_pausing(1)
+        try:
+            self._stopping.wait(seconds)
+        finally:
+            self._count_pausing(-1)
+
+    def _count_pausing(self, change: int) -> None:
+        with self._counting:
+            self._pausing += change
+            server = self._server
+            if server is not None and not self._stopping.is_set():
+                server.task_dispatcher.set_thread_count(THREADS + min(self._pausing, MAX_PAUSING))
 
     def __enter__(self) -> MockServer:
         self.start()

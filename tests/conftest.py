@@ -17,3 +17,10 @@ def server() -> Iterator[MockServer]:
     """A mock of this test's own, for tests that are also about the default session."""
     with MockServer() as server:
         yield server
+
+
+@pytest.fixture
+def shared(mockbm_server: MockServer) -> MockServer:
+    """The mock of the whole run, with its default session as a fresh start gives it."""
+    mockbm_server.mock.default.reset()
+    return mockbm_server

@@ -1,0 +1,222 @@
+"""Marshmallow fields whose errors help: they say what came, what is allowed and what is near."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from marshmallow import validates_schema as validates
+
+from .document import NameProblem
+from .times import duration, is_relative
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, ignoring case, or None where none is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1)
+    return by_folded[found[0]] if found else None
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, or else all of them."""
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(known)}"
+
+
+def quoted(value: object) -> str:
+    """`value` as an error message shows it: short, on one line, in quotes if it is text."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-17:]}"
+
+
+def write_json(value: object) -> bytes:
+    """`value` as compact JSON in UTF-8, as the vendor's server writes it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+class Integer(fields.Field[int]):
+    """A 32-bit integer, as a number or as ASCII decimal digits [C]."""
+
+    _form = re.compile(r"(-?)0*([0-9]+)", re.ASCII)
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> int:
+        text = str(value) if type(value) is int else value
+        match = self._form.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ValidationError(f"{quoted(value)} is not an integer; write decimal digits only")
+        number = int(match[1] + match[2]) if len(match[2]) <= 10 else 2**31
+        if not -(2**31) <= number < 2**31:
+            raise ValidationError(
+                f"{quoted(value)} does not fit in 32 bits; allowed is -2147483648 to 2147483647"
+            )
+        return number
+
+
+class Text(fields.Field[str]):
+    """Any text. A whole number is taken as its digits; other types would be guesses."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        if type(value) is int:
+            value = str(value)
+        if not isinstance(value, str):
+            raise ValidationError(f"{quoted(value)} is not text; write one text, in quotes")
+        if not value and self.required:
+            raise ValidationError("is empty; write some text")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValidationError(f"{quoted(value)} holds half of a surrogate pair") from None
+        return value
+
+
+class Choice(fields.Field[str]):
+    """One of a few words, exactly as they are written [S]."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        near = nearest(value, self.choices) if isinstance(value, str) else None
+        raise ValidationError(
+            f"{quoted(value)} is not one of {', '.join(self.choices)}"
+            + (f"; did you mean {near}?" if near else "")
+        )
+
+
+class Date(fields.Field[str]):
+    """A moment, kept as the text that goes out: UTC, seven decimals, `Z` [S].
+
+    Reads `2024-03-04`, `2024-03-04T09:03`, seconds, up to seven decimals, and `Z` or an offset;
+    UTC is meant where no offset is given. The texts sort as the moments do. A date told from now,
+    such as `now-3d`, stays as it is until `resolved`.
+    """
+
+    _form = re.compile(
+        r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.(\d{1,7}))?)? ?([Zz]|[+-]\d\d:\d\d)?)?",
+        re.ASCII,
+    )
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        if isinstance(value, date):
+            value = value.isoformat()
+        if isinstance(value, str) and value.startswith("now"):
+            return self._relative(value)
+        match = self._form.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValidationError(
+                f"{quoted(value)} is not a date; write it like 2024-03-04 or "
+                "2024-03-04T09:03:43.9200000Z, with at most seven decimals"
+            )
+        day, minutes, seconds, decimals, offset = match.groups()
+        try:
+            moment = datetime.fromisoformat(f"{day}T{minutes or '00:00'}{(seconds or ':00')[:3]}")
+            if offset and offset not in "Zz":
+                hours, rest = int(offset[1:3]), int(offset[4:])
+                east = timezone(
+                    timedelta(hours=hours, minutes=rest) * (-1 if offset[0] == "-" else 1)
+                )
+                moment = moment.replace(tzinfo=east).astimezone(timezone.utc)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError(f"{quoted(value)} is not a date that exists: {error}") from None
+        return f"{moment.replace(tzinfo=None).isoformat()}.{(decimals or '').ljust(7, '0')}Z"
+
+    def _relative(self, text: str) -> str:
+        why = "write now, now-3d or now+2w; units are ms, s, m, h, d, w"
+        try:
+            if is_relative(text):
+                return text
+        except ValueError as error:
+            why = str(error)
+        raise ValidationError(f"{quoted(text)} is not told from now; {why}")
+
+
+class Flag(fields.Field[bool]):
+    """`true` or `false`."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> bool:
+        if value in (True, "true"):
+            return True
+        if value in (False, "false"):
+            return False
+        raise ValidationError(f"{quoted(value)} is neither true nor false")
+
+
+class After(fields.Field[tuple[str, float]]):
+    """When a change happens: after so many calls, or so long after the scenario became active."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[str, float]:
+        text = value if isinstance(value, str) else ""
+        calls = re.fullmatch(r"([0-9]{1,9}) calls?", text)
+        if calls:
+            return "calls", float(calls[1])
+        try:
+            return "seconds", duration(text)
+        except ValueError:
+            raise ValidationError(
+                f"{quoted(value)} says no moment; write `3 calls`, or a duration such as 30s or 2d"
+            ) from None
+
+
+class Json(fields.Field[Any]):
+    """A value without a schema of its own, served as it stands."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> Any:
+        try:
+            write_json(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValidationError(f"cannot be written as JSON: {error}") from None
+        return value
+
+
+class NamedSchema(Schema):
+    """A schema whose errors help: null counts as left out, an unknown name gets the nearest one."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    strict = True
+    error_messages = {"type": "expected named properties (name: value)"}  # noqa: RUF012
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Give every field our words for the two messages that Marshmallow writes itself."""
+        field_obj.error_messages["required"] = f"is missing; add {field_name}: ..."
+
+    @pre_load
+    def drop_nulls(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
+
+    @validates(pass_original=True, skip_on_field_errors=False)
+    def refuse_unknown_names(self, _data: Any, original: Any, **_: Any) -> None:
+        if not self.strict or not isinstance(original, Mapping):
+            return
+        if not original.keys() <= self.fields.keys():
+            raise ValidationError(
+                {
+                    name: [NameProblem(self.unknown_name(str(name)))]
+                    for name in original
+                    if name not in self.fields
+                }
+            )
+
+    def unknown_name(self, name: str) -> str:
+        """What to tell somebody who wrote a name that is not in this schema."""
+        return f"unknown property; {suggest(name, self.fields.keys())}"
