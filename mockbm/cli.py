@@ -8,13 +8,14 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import click
 
 from . import __version__
 from .client import AdminClient
 from .document import ScenarioError
+from .importing import imported, scenario_text
 from .journal import DEFAULT_SIZE, Entry
 from .mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from .scenario import load_scenarios, shipped_scenarios
@@ -202,6 +203,41 @@ def list_(directory: Path | None) -> None:
         count = len(scenario.definition)
         description = " ".join(scenario.description.split())
         click.echo(f"{scenario.name:<{width}}  {count:>6}  {description}".rstrip())
+
+
+@main.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")
+@click.option("--anonymize", is_flag=True, help="Call persons Person1, Person2, ...")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the scenario into this file, which must not be there yet.",
+)
+def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
+    """Make a scenario file of what a real server answered.
+
+    Each FILE holds an answer of Get Releases, a JSON array; - is the standard input. Properties
+    that mockbm does not know are kept, and served as they were.
+
+    \b
+    Example:
+      curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > all.json
+      mockbm import all.json --anonymize --output scenarios/ours.yaml
+    """
+    try:
+        values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
+    except ScenarioError as error:
+        _fail(error)
+    text = scenario_text(values)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        _fail(f"cannot write {output}: {error.strerror}")
+    click.echo(f"{output}: {len(values['releases'])} releases")
 
 
 @main.command()

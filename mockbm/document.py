@@ -6,11 +6,12 @@ occur once. Aliases are followed, tags and more than one document are refused.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,25 +25,47 @@ MAX_REPEATS = 100_000
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _NULLS = frozenset(("", "~", "null"))
 _WORDS = {"true": True, "false": False}
-_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
+_TAB = "a tab is used to indent; YAML wants spaces"
+_INDENT = "the indentation does not fit the lines above"
 _HINTS = (
     ("nested more than", "{problem}"),
-    ("violates indentation", "a tab is used to indent; YAML wants spaces"),
+    ("violates indentation", _TAB),
     ("cannot start any token", "a text that begins with {character} needs quotes"),
     ("undefined alias", "{problem}; a text that begins with * needs quotes"),
+    ("alphabetic or numeric", "a text that begins with * or & needs quotes"),
+    ("second occurrence", "an anchor occurs twice; give each one a name of its own"),
+    ("comment or line break", "a text that begins with | or > needs quotes"),
+    ("block sequence entries", "a text that begins with '- ' needs quotes"),
+    ("mapping keys are not", "a text that begins with '? ' needs quotes"),
     ("mapping values", "a text that holds ': ' needs quotes, or else the indentation is wrong"),
-    ("expected key", "the indentation does not fit the lines above, or a quote is in the way"),
+    (
+        "could not find expected ':'",
+        "the line above is no `name: value`, with a space in between",
+    ),
+    ("expected key", f"{_INDENT}, or text goes on behind a quote or a bracket"),
     ("expected '-'", "the indentation does not fit the list above"),
     ("expected ',' or", "a bracket is opened and not closed, or a comma is missing before here"),
+    ("node content", "a bracket is opened and not closed before here, or one too many is closed"),
     ("unexpected end of stream", "a quote is opened and not closed before here"),
     ("but found another document", "a second document begins; one file holds one document"),
 )
 
+_LINE_ENDS, _STAND_INS = "\x85\u2028\u2029", "\ufdd0\ufdd1\ufdd2"
+_HIDE = str.maketrans(_LINE_ENDS, _STAND_INS)
+_SHOW = str.maketrans(_STAND_INS, _LINE_ENDS)
+"""YAML 1.2 ends no line at these, PyYAML does; so other characters stand in while it reads."""
+
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in a scenario; line and column count from 1. Without a file, path is ''."""
+    """One thing wrong in a scenario, which `str` tells on one printable line.
+
+    line, column: count from 1. Without a file, path is empty.
+    """
 
     path: str
     line: int
@@ -52,7 +75,8 @@ class Problem:
 
     def __str__(self) -> str:
         position = f"{self.path}:{self.line}:{self.column}: " if self.path else ""
-        return f"{position}{self.where}: {self.what}"
+        text = f"{position}{self.where}: {self.what}"
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class ScenarioError(Exception):
@@ -76,7 +100,8 @@ Where = tuple[Any, ...]
 def flatten(messages: Mapping[Any, Any], at: Where = ()) -> Iterator[tuple[Where, str]]:
     """Marshmallow's error messages, which are nested dicts that end in lists of texts, in a row."""
     for key, inner in messages.items():
-        where = at if key == "_schema" else (*at, key)
+        about_all = key == "_schema" and not any(isinstance(text, NameProblem) for text in inner)
+        where = at if about_all else (*at, key)
         if isinstance(inner, Mapping):
             yield from flatten(inner, where)
         else:
@@ -112,7 +137,10 @@ class Document:
         self._untyped = untyped
         self._lists_seen: set[int] = set()
         self._repeats = 0
-        self._root = _compose(path, _read(path))
+        text = _read(path)
+        hidden = text.translate(_HIDE)
+        self._has_stand_ins = hidden != text
+        self._root = _compose(path, hidden)
         self.values = None if self._root is None else self._value(self._root, typed=True)
 
     def add(self, messages: Mapping[Any, Any]) -> None:
@@ -122,11 +150,29 @@ class Document:
             self._complain(node, where, message)
 
     def _complain(self, node: Node | None, where: Where, what: str) -> None:
-        line, column = (
-            (node.start_mark.line, node.start_mark.column) if node is not None else (0, 0)
-        )
-        problem = Problem(str(self.path), line + 1, column + 1, spell(where) or "file", what)
+        mark = node.start_mark if node is not None else None
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        problem = Problem(str(self.path), line, column, spell(where) or "file", what)
         self.problems.append(problem)
+
+    def _way_to(self, wanted: Node) -> Where:
+        """The keys and indices that lead to a node, which may be a key."""
+        left: list[tuple[Where, Node]] = [((), self._root)] if self._root is not None else []
+        seen = set()
+        while left:
+            where, node = left.pop()
+            if node is wanted:
+                return where
+            if id(node) in seen or isinstance(node, ScalarNode):
+                continue
+            seen.add(id(node))
+            if isinstance(node, MappingNode):
+                for key, value in node.value:
+                    name = key.value if isinstance(key, ScalarNode) else "?"
+                    left += [((*where, name), key), ((*where, name), value)]
+            else:
+                left += [((*where, number), item) for number, item in enumerate(node.value)]
+        return ()
 
     def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
         """The node at a path of keys and indices, or the one where the path ends."""
@@ -141,23 +187,32 @@ class Document:
                         break
         return name if the_name else node
 
-    def _value(self, node: Node, *, typed: bool) -> Any:
+    def _value(self, node: Node, *, typed: bool, depth: int = 1) -> Any:
         if node.tag not in _TAGS:
-            self._complain(node, (), f"the tag {node.tag} has no meaning here; leave it out")
+            self._refuse_tag(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node, typed=typed)
+        if depth > MAX_DEPTH:  # by way of aliases; without them the loader stops before
+            self._give_up(node, f"nested more than {MAX_DEPTH} levels deep")
         if id(node) in self._lists_seen:
             self._repeats += 1 + len(node.value)
             if self._repeats > MAX_REPEATS:
-                self._complain(node, (), f"aliases repeat more than {MAX_REPEATS} values")
-                raise ScenarioError(self.problems)
+                self._give_up(node, f"aliases repeat more than {MAX_REPEATS} values")
         self._lists_seen.add(id(node))
         if isinstance(node, MappingNode):
-            return self._mapping(node, typed=typed)
-        return [self._value(item, typed=typed) for item in node.value]
+            return self._mapping(node, typed=typed, depth=depth)
+        return [self._value(item, typed=typed, depth=depth + 1) for item in node.value]
+
+    def _refuse_tag(self, node: Node) -> None:
+        what = f"the tag {node.tag} has no meaning here; a text that begins with ! needs quotes"
+        self._complain(node, self._way_to(node), what)
+
+    def _give_up(self, node: Node, what: str) -> NoReturn:
+        self._complain(node, self._way_to(node), what)
+        raise ScenarioError(self.problems)
 
     def _scalar(self, node: ScalarNode, *, typed: bool) -> Any:
-        text: str = node.value
+        text: str = node.value.translate(_SHOW) if self._has_stand_ins else node.value
         if node.style:  # quoted, or a block; plain is None or empty
             return text
         if text in _NULLS:
@@ -165,25 +220,39 @@ class Document:
         if not typed:
             if text in _WORDS:
                 return _WORDS[text]
-            if _WHOLE_NUMBER.fullmatch(text):
-                return int(text)
+            if _NUMBER.fullmatch(text):
+                return _number(text)
         return text
 
-    def _mapping(self, node: MappingNode, *, typed: bool) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, *, typed: bool, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                self._complain(key, (), "a list or mapping cannot be a key; write a name")
+                what = (
+                    "no list or mapping can be a key; a text that begins with { or [ needs quotes"
+                )
+                self._complain(key, self._way_to(node), what)
                 continue
+            if key.tag not in _TAGS:
+                self._refuse_tag(key)
             name = key.value
             if name in values:
                 what = f"occurs twice; first in line {lines[name]}"
-                self._complain(key, (name,), what)
+                self._complain(key, self._way_to(key), what)
                 continue
             lines[name] = key.start_mark.line + 1
-            values[name] = self._value(value, typed=typed and name not in self._untyped)
+            typed_inside = typed and name not in self._untyped
+            values[name] = self._value(value, typed=typed_inside, depth=depth + 1)
         return values
+
+
+def _number(text: str) -> int | float | str:
+    """A number that JSON would write just so; else the text, of which a number would lose some."""
+    if len(text) > 25:
+        return text
+    number = float(text) if set(text) & set(".eE") else int(text)
+    return number if repr(number) == text else text
 
 
 def _read(path: Path) -> str:
@@ -191,12 +260,14 @@ def _read(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:2]:
+        raise _unreadable(path, "looks like UTF-16; save the file as UTF-8")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8-sig")
         what = f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8"
-        raise _unreadable(path, what, before) from None
+        raise _unreadable(path, what, raw[: error.start].decode()) from None
     odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if odd:
         what = f"the control character {odd.group()!r} is not allowed; in quotes, write it escaped"
@@ -230,11 +301,23 @@ def _compose(path: Path, text: str) -> Node | None:
     try:
         root: Node | None = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
+        if "invalid Unicode character escape" in (error.problem or ""):
+            joined = _SURROGATES.sub(_join_surrogates, text)
+            if joined != text:
+                return _compose(path, joined)
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = _explain(text.splitlines(), line, column, error.problem or "cannot be read")
+        what = _explain(text.split("\n"), line, column, error.problem or "cannot be read")
         raise ScenarioError([Problem(str(path), line + 1, column + 1, "YAML", what)]) from None
+    except (ValueError, OverflowError) as error:  # from PyYAML's loader in Python, for \UFFFFFFFF
+        raise _unreadable(path, f"not valid YAML: {error}") from None
     return root
+
+
+def _join_surrogates(match: re.Match[str]) -> str:
+    """Two escapes of one letter beyond 16 bits, as JSON writes it, as the one that YAML knows."""
+    high, low = int(match[1], 16), int(match[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 def _explain(lines: list[str], line: int, column: int, problem: str) -> str:

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
@@ -50,6 +50,8 @@ def write_json(value: object) -> bytes:
 class Integer(fields.Field[int]):
     """A 32-bit integer, as a number or as ASCII decimal digits [C]."""
 
+    default_error_messages = {"null": "is empty; write a number"}  # noqa: RUF012
+
     _form = re.compile(r"(-?)0*([0-9]+)", re.ASCII)
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> int:
@@ -67,6 +69,8 @@ class Integer(fields.Field[int]):
 
 class Text(fields.Field[str]):
     """Any text. A whole number is taken as its digits; other types would be guesses."""
+
+    default_error_messages = {"null": "is empty; write some text"}  # noqa: RUF012
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
         if type(value) is int:
@@ -127,15 +131,17 @@ class Date(fields.Field[str]):
         day, minutes, seconds, decimals, offset = match.groups()
         try:
             moment = datetime.fromisoformat(f"{day}T{minutes or '00:00'}{(seconds or ':00')[:3]}")
-            if offset and offset not in "Zz":
-                hours, rest = int(offset[1:3]), int(offset[4:])
-                east = timezone(
-                    timedelta(hours=hours, minutes=rest) * (-1 if offset[0] == "-" else 1)
-                )
-                moment = moment.replace(tzinfo=east).astimezone(timezone.utc)
-        except (ValueError, OverflowError) as error:
-            raise ValidationError(f"{quoted(value)} is not a date that exists: {error}") from None
-        return f"{moment.replace(tzinfo=None).isoformat()}.{(decimals or '').ljust(7, '0')}Z"
+        except ValueError:
+            raise ValidationError(f"{quoted(value)} is not a date that exists") from None
+        if offset and offset not in "Zz":
+            if offset[1:] > "23:59" or offset[4:] > "59":
+                raise ValidationError(f"{quoted(value)} has an offset beyond 23:59")
+            try:
+                moment -= timedelta(hours=int(offset[:3]), minutes=int(offset[0] + offset[4:]))
+            except OverflowError:
+                what = "is, in UTC, outside the years 1 to 9999"
+                raise ValidationError(f"{quoted(value)} {what}") from None
+        return f"{moment.isoformat()}.{(decimals or '').ljust(7, '0')}Z"
 
     def _relative(self, text: str) -> str:
         why = "write now, now-3d or now+2w; units are ms, s, m, h, d, w"
@@ -219,4 +225,6 @@ class NamedSchema(Schema):
 
     def unknown_name(self, name: str) -> str:
         """What to tell somebody who wrote a name that is not in this schema."""
+        if name == "<<":
+            return "merge keys are not read; repeat the properties, or use an alias"
         return f"unknown property; {suggest(name, self.fields.keys())}"

@@ -61,7 +61,9 @@ class ReleaseSchema(NamedSchema):
     furthestBuildNumber = Text()
     latestBuildId = Integer()
     latestBuildNumber = Text()
-    deployables = fields.List(Json(), error_messages={"invalid": "expected a list, such as []"})
+    deployables = fields.List(
+        Json(allow_none=True), error_messages={"invalid": "expected a list, such as []"}
+    )
     furthestPackageId = Integer()
     furthestPackageNumber = Text()
     latestPackageId = Integer()
@@ -70,7 +72,7 @@ class ReleaseSchema(NamedSchema):
     releaseNumber = Text()
     extra = fields.Dict(
         keys=fields.Raw(),
-        values=Json(),
+        values=Json(allow_none=True),
         load_only=True,
         error_messages={"invalid": "expected properties (name: value), served as they are"},
     )
@@ -101,9 +103,10 @@ class ReleaseSchema(NamedSchema):
         problems: dict[str, Any] = {}
         for older in OLDER_NAMES.keys() & release.keys():
             name = OLDER_NAMES[older]
-            value = release.get(name, release.get("number") if name == "name" else None)
-            if value is None and original.get(name) is None:
-                problems[older] = [f"is an older name; write {name}: {release[older]} instead"]
+            value = release.get(name)
+            if original.get(name) is None:
+                if name != "name" or release[older] != release.get("number"):
+                    problems[older] = [f"is an older name; write {name}: {release[older]} instead"]
             elif value is not None and value != release[older]:
                 problems[older] = [
                     f"{quoted(release[older])} contradicts {name}, which is {quoted(value)}; "

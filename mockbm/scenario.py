@@ -97,7 +97,7 @@ class Scenario:
 class ScenarioSchema(NamedSchema):
     """The keys of a scenario file."""
 
-    error_messages = {"type": "expected the keys of a scenario, such as `releases:`"}  # noqa: RUF012
+    error_messages = {"type": "expected the keys of a scenario, as in `releases: []`"}  # noqa: RUF012
 
     description = Text(load_default="")
     extends = Text()
@@ -183,7 +183,8 @@ class _Family:
                 what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
                 self._complain(path, "name", f"{what} and '-'")
             elif path.stem in self._files:
-                self._complain(path, "name", f"another file here names the scenario {path.stem}")
+                other = self._files[path.stem].name
+                self._complain(path, "name", f"{other} is called {path.stem}, too; rename one")
             else:
                 self._files[path.stem] = path
 
@@ -198,16 +199,19 @@ class _Family:
     def _paths(self, directory: Path) -> list[Path]:
         try:
             files = sorted(
-                path
-                for path in directory.iterdir()
-                if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+                (
+                    path
+                    for path in directory.iterdir()
+                    if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+                ),
+                key=lambda path: (path.stem, path.suffix),
             )
         except OSError as error:
             what = f"{error.strerror}; give a directory of scenario files"
             self._complain(directory, "directory", what)
             return []
         if not files:
-            self._complain(directory, "directory", "holds no scenario files (*.yaml)")
+            self._complain(directory, "directory", "holds no scenario files (*.yaml, *.yml)")
         return files
 
     def scenario(self, name: str) -> Scenario | None:

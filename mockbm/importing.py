@@ -1,0 +1,170 @@
+"""Answers of a real server becoming a scenario file, and scenarios becoming text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+from marshmallow import ValidationError
+
+from .document import Problem, ScenarioError, flatten, spell
+from .releases import OLDER_NAMES, Release, ReleaseSchema, completed
+from .scenario import ORDERS, UNTYPED
+from .selection import Releases
+
+PERSONS = re.compile(r"(By|User|UserName|Email|Person)$")
+"""Names of the properties that hold the name of a person."""
+
+
+def imported(answers: Iterable[tuple[str, bytes]], *, anonymize: bool = False) -> dict[str, Any]:
+    """The values of a scenario file that answers what a real server answered.
+
+    answers: names of files and what they hold, JSON arrays of ReleaseInfo. A release that is in
+        several of them is taken from the last.
+    anonymize: call persons `Person1`, `Person2`, ... wherever they occur.
+    Raises: ScenarioError for what is no such array.
+    """
+    found: dict[Any, Mapping[str, Any]] = {}
+    names = []
+    for name, content in answers:
+        names.append(name)
+        for number, release in enumerate(_array(name, content)):
+            _check(name, number, release)
+            found[release["id"]] = release
+    given = [_without_names(release) for release in found.values()]
+    releases = _anonymous(given) if anonymize else given
+    description = f"What a server answered, imported from {', '.join(names)}."
+    values: dict[str, Any] = {"description": description, "releases": releases}
+    ids = Releases(completed(ReleaseSchema(many=True).load(releases))).ids
+    if ids != tuple(int(release["id"]) for release in releases):
+        values["order"] = ORDERS[1]
+        values["releases"] = values.pop("releases")  # the long part comes last
+    return values
+
+
+def scenario_text(values: Mapping[str, Any]) -> str:
+    """The values of a scenario as the text of a file that says the same."""
+    text: str = yaml.dump(
+        {name: _literal(value) for name, value in values.items()},
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+    )
+    return text
+
+
+def _array(name: str, content: bytes) -> Sequence[Any]:
+    try:
+        array = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise _problem(name, "file", f"is no JSON: {error}") from None
+    if not isinstance(array, list):
+        raise _problem(name, "file", "is no JSON array of releases, as the endpoint answers it")
+    return array
+
+
+def _problem(name: str, where: str, what: str) -> ScenarioError:
+    return ScenarioError([Problem("", 0, 0, f"{name}: {where}", what)])
+
+
+def _check(name: str, number: int, release: Any) -> None:
+    """Refuse what cannot be a release. Raises: ScenarioError."""
+    known = release
+    if isinstance(release, dict):
+        known = {key: value for key, value in release.items() if key in _KNOWN}
+    try:
+        ReleaseSchema(many=True).load([known])
+    except ValidationError as error:
+        messages: dict[Any, Any] = error.messages_dict
+        raise ScenarioError(
+            Problem("", 0, 0, f"{name}: {spell((number, *where))}", what)
+            for where, what in flatten(messages[0])
+        ) from None
+
+
+_KNOWN = [name for name in ReleaseSchema().fields if name not in ("extra", "absent", "changes")]
+
+
+def _without_names(release: Mapping[str, Any]) -> Release:
+    """A release without what goes without saying, and what is not known under `extra`."""
+    tidy = {name: release[name] for name in _KNOWN if release.get(name) is not None}
+    extra = {name: value for name, value in release.items() if name not in _KNOWN}
+    for older in OLDER_NAMES:
+        tidy.pop(older, None)
+    if tidy.get("name") == tidy["number"]:
+        del tidy["name"]
+    if tidy.get("deployables") == []:
+        del tidy["deployables"]
+    return tidy | ({"extra": extra} if extra else {})
+
+
+def _anonymous(releases: list[Release]) -> list[Release]:
+    persons = dict.fromkeys(_persons(releases))
+    if not persons:
+        return releases
+    aliases = {person: f"Person{number}" for number, person in enumerate(persons, 1)}
+    longest_first = sorted(map(re.escape, persons), key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: replaced(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [replaced(inner) for inner in value]
+        if isinstance(value, str):
+            return pattern.sub(lambda match: aliases[match[0]], value)
+        return value
+
+    return [replaced(release) for release in releases]
+
+
+def _persons(value: Any, name: str = "") -> Iterator[str]:
+    """The names of persons anywhere in `value`, which stands under a property of that name."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _persons(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _persons(inner, name)
+    elif isinstance(value, str) and PERSONS.search(name) and value not in ("SYSTEM", ""):
+        yield value
+
+
+def _plain(text: str) -> yaml.ScalarNode:
+    """A node that is written as it stands, whatever PyYAML would take it for."""
+    resolver: Any = yaml.resolver.Resolver()
+    return yaml.ScalarNode(resolver.resolve(yaml.ScalarNode, text, (True, False)), text)
+
+
+class _Quoted(str):
+    """A text that is written in quotes, because plain it could be read as something else."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `Document` reads."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
+)
+_Dumper.add_representer(float, lambda _, number: _plain(repr(number)))
+
+
+def _literal(value: Any, *, untyped: bool = False) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            str(key): _literal(inner, untyped=untyped or key in UNTYPED)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_literal(inner, untyped=untyped) for inner in value]
+    return _Quoted(value) if untyped and isinstance(value, str) else value
