@@ -9,16 +9,9 @@ import pytest
 import requests
 
 from mockbm import MockServer, __version__
+from mockbm.scenario import shipped_scenarios
 
-NAMES = [
-    "documented",
-    "empty",
-    "every-status",
-    "legacy-6.1",
-    "many-applications",
-    "single",
-    "unicode-and-odd-values",
-]
+NAMES = sorted(path.stem for path in shipped_scenarios().glob("*.yaml"))
 
 
 def admin(server: MockServer, method: str, path: str, **more: Any) -> requests.Response:
@@ -31,9 +24,15 @@ def test_lists_scenarios(server: MockServer) -> None:
     listed = admin(server, "GET", "/scenarios").json()
     assert listed["active"] == "documented"
     assert [scenario["name"] for scenario in listed["scenarios"]] == NAMES
-    assert [scenario["active"] for scenario in listed["scenarios"]] == [True] + [False] * 6
-    assert [scenario["releaseCount"] for scenario in listed["scenarios"]] == [7, 0, 3, 2, 8, 1, 10]
-    assert listed["scenarios"][1]["description"] == "An instance without any release."
+    by_name = {scenario["name"]: scenario for scenario in listed["scenarios"]}
+    assert [name for name, scenario in by_name.items() if scenario["active"]] == ["documented"]
+    assert by_name["empty"] == {
+        "name": "empty",
+        "description": "An instance without any release.",
+        "releaseCount": 0,
+        "active": False,
+    }
+    assert (by_name["documented"]["releaseCount"], by_name["large"]["releaseCount"]) == (7, 10_000)
 
 
 def test_shows_one_scenario_with_its_releases(server: MockServer) -> None:
@@ -60,8 +59,14 @@ def test_switch_and_reset(server: MockServer) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "more", "status", "detail"),
     [
-        ("GET", "/scenarios/emtpy", {}, 404, "did you mean empty? There are: documented, empty"),
-        ("PUT", "/scenario", {"json": {"name": "qqqqq"}}, 404, "called 'qqqqq'; There are: docu"),
+        ("GET", "/scenarios/emtpy", {}, 404, "did you mean empty? There are: bad-request, conn"),
+        (
+            "PUT",
+            "/scenario",
+            {"json": {"name": "qqqqq"}},
+            404,
+            "called 'qqqqq'; There are: bad-",
+        ),
         ("PUT", "/scenario", {"json": {"name": "empty", "x": 1}}, 400, "x: unknown property"),
         (
             "PUT",
@@ -124,7 +129,7 @@ def test_health(server: MockServer) -> None:
         "version": __version__,
         "scenario": "documented",
         "revision": 1,
-        "scenarios": 7,
+        "scenarios": len(NAMES),
         "sessions": 0,
     }
     assert requests.get(f"{server.url}/health", timeout=10).status_code == 404
@@ -154,7 +159,7 @@ def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:
         problems = [line.partition(f"{tmp_path}/")[2] for line in refused.json()["problems"]]
         assert problems == [
             "start.yaml:1:1: release: unknown property; did you mean releases?",
-            "start.yaml:1:1: releases: is missing; add releases: ...",
+            "start.yaml:1:1: releases: is missing; add releases: ..., or [] for none",
             "third.yaml:1:11: releases: expected a list of releases, or [] for none",
         ]
 

@@ -71,7 +71,7 @@ def test_snippets_run(block: str, pytester: pytest.Pytester) -> None:
 def test_scenario_files_are_valid(block: str, tmp_path: Path) -> None:
     """Each scenario file that the README shows can be served."""
     (tmp_path / "shown.yaml").write_text(block)
-    assert len(scenario.load_scenarios(tmp_path)["shown"].releases) > 0
+    assert len(scenario.load_scenarios(tmp_path)["shown"].definition) > 0
 
 
 def test_the_vendors_line_is_answered() -> None:

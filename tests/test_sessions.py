@@ -221,7 +221,7 @@ def test_the_client_raises_what_the_mock_does(server: MockServer) -> None:
     """`AdminClient` tells, switches and resets a mock, and turns refusals into Python's errors."""
     client = AdminClient(server.url)
     assert client.health()["status"] == "ok"
-    assert len(client.scenarios()) == 7
+    assert "single" in [scenario["name"] for scenario in client.scenarios()]
     assert client.scenario("single")["releases"][0]["id"] == 1
     client.use("single")
     assert (client.active, server.active) == ("single", "single")
