@@ -53,7 +53,8 @@ def test_transcripts_are_what_happens(block: str, tmp_path: Path) -> None:
             printed = shell(command.replace(address, server.url), tmp_path)
             printed = printed.replace(server.url, address)
             printed = printed.replace(str(scenario.shipped_scenarios()), "SCENARIOS")
-            assert printed.rstrip("\n") == expected.rstrip("\n")
+            shown = [line.rstrip() for line in printed.splitlines()]
+            assert shown == expected.splitlines()
 
 
 @pytest.mark.parametrize("block", blocks("python"))
