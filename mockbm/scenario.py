@@ -43,7 +43,9 @@ Stages = tuple[int, ...]
 class Scenario:
     """A named, complete state of the mocked instance; its name is the file's stem.
 
-    definition: the releases as loaded, with their changes; `at` makes of them what is served.
+    base, removed: the scenario that it extends, and the ids of the releases that go.
+    size: the arguments of `generated`, or None.
+    own: the releases that the file itself gives.
     """
 
     name: str
@@ -51,7 +53,21 @@ class Scenario:
     api_keys: tuple[str, ...]
     order: str
     faults: tuple[Fault, ...]
-    definition: tuple[Release, ...]
+    base: Scenario | None
+    removed: frozenset[int]
+    size: Mapping[str, int] | None
+    own: tuple[Release, ...]
+
+    @cached_property
+    def definition(self) -> tuple[Release, ...]:
+        """All releases as loaded, with their changes; `at` makes of them what is served."""
+        inherited = self.base.definition if self.base else ()
+        made = generated(**self.size) if self.size else ()
+        by_id = {release["id"]: release for release in inherited}
+        for id_ in self.removed:
+            del by_id[id_]
+        by_id |= {release["id"]: release for release in (*made, *self.own)}
+        return tuple(by_id.values())
 
     @cached_property
     def changing(self) -> tuple[Release, ...]:
@@ -265,19 +281,24 @@ def _joined(name: str, loaded: Mapping[str, Any], base: Scenario | None) -> Scen
 
     Raises: ValidationError for a release to be removed that is not there.
     """
-    releases = {release["id"]: release for release in base.definition} if base else {}
-    for number, id_ in enumerate(loaded.get("remove", ())):
-        if releases.pop(id_, None) is None:
-            what = f"{loaded['extends']} has no release with the id {id_}"
-            raise ValidationError({"remove": {number: [what]}})
-    if "generate" in loaded:
-        releases |= {release["id"]: release for release in generated(**loaded["generate"])}
-    releases |= {release["id"]: release for release in loaded.get("releases", ())}
+    removed = loaded.get("remove", [])
+    if removed and base:
+        known = {release["id"] for release in base.definition}
+        problems = {
+            number: [f"{base.name} has no release with the id {id_}"]
+            for number, id_ in enumerate(removed)
+            if id_ not in known
+        }
+        if problems:
+            raise ValidationError({"remove": problems})
     return Scenario(
         name=name,
         description=loaded["description"].strip(),
         api_keys=tuple(loaded.get("apiKeys", base.api_keys if base else [DEFAULT_API_KEY])),
         order=loaded.get("order", base.order if base else ORDERS[0]),
         faults=tuple(loaded.get("faults", base.faults if base else ())),
-        definition=tuple(releases.values()),
+        base=base,
+        removed=frozenset(removed),
+        size=loaded.get("generate"),
+        own=tuple(loaded.get("releases", ())),
     )

@@ -136,18 +136,29 @@ class MockServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop at once: open connections are closed, idle or not."""
+        """Stop at once: delays end, open connections are closed, idle or not.
+
+        Requests that are being answered have up to a second to be done.
+        """
         server, thread = self._server, self._thread
         if server is None or thread is None:
             return
         self._stopping.set()
         with self._counting:
             self._server = self._thread = None
+        # The threads go first: each of them wakes the loop when it is done with a request, which
+        # must not be closed by then.
+        server.task_dispatcher.shutdown(timeout=1)
+
+        def close() -> None:
+            for channel in list(server.active_channels.values()):
+                channel.handle_write()
+            wasyncore.close_all(server._map)
+
         # The loop sleeps in select() for up to a second; the trigger wakes it, and it ends
         # because nothing is left to wait for.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        server.trigger.pull_trigger(close)
         thread.join()
-        server.task_dispatcher.shutdown(timeout=1)
 
     def _pause(self, seconds: float) -> None:
         """Wait in the thread of a request; another thread takes its place meanwhile."""
