@@ -26,7 +26,7 @@ from .fields import nearest
 from .journal import MAX_IDS, MAX_TEXT
 from .mock import PIN, Admission, Mock
 from .parameters import HIDDEN, Received, printable, receive
-from .selection import FILTERS, FilterSchema
+from .selection import FILTERS
 from .session import View
 
 PATH = "/api/releases"
@@ -121,7 +121,7 @@ def get_releases(**_: str) -> Response:
     problems = {name: [what] for name, what in received.problems.items()}
     loaded: dict[str, Any] = {}
     try:
-        loaded = FilterSchema(strict=current_mock().strict).load(received.values())
+        loaded = current_mock().filter_schema.load(received.values())
     except ValidationError as error:
         for name in received.parameters:
             problems.setdefault(name, []).extend(error.messages_dict.get(name, ()))

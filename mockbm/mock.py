@@ -18,6 +18,7 @@ from .document import Problem, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
 from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
+from .selection import FilterSchema
 from .session import Session, View, clock_at
 from .times import Clock
 
@@ -81,7 +82,7 @@ class Mock:
         breaks_connections: bool = False,
     ) -> None:
         self.directory = shipped_scenarios() if directory is None else Path(directory)
-        self.strict = strict
+        self.filter_schema = FilterSchema(strict=strict)
         self.journal_size = journal_size
         self.max_sessions = max_sessions
         self.idle_seconds = idle_seconds
