@@ -186,7 +186,8 @@ def check(directory: Path | None) -> None:
     try:
         scenarios = load_scenarios(directory)
     except ScenarioError as error:
-        _fail(error)
+        click.echo(str(error))
+        raise SystemExit(1) from None
     click.echo(f"{directory}: {len(scenarios)} scenarios, no problems")
 
 

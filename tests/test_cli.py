@@ -133,7 +133,6 @@ def test_serve_refuses_a_taken_port() -> None:
         (("serve", "--port", "70000"), 2, "70000 is not in the range"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), 1, "cannot listen on no.such"),
         (("serve", "--port", "0", "--port-file", "{bad}/no/port"), 1, "cannot write the port file"),
-        (("check", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
         (("list", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
         (
             ("use", "empty", "--url", "http://127.0.0.1:9"),
@@ -182,6 +181,19 @@ def test_the_log_takes_other_forms(form: str) -> None:
         entry = json.loads(logged)
         assert (entry["level"], entry["status"], entry["ids"]) == ("INFO", 200, [4, 1, 7, 6])
     assert "abc12345" not in logged
+
+
+def test_check_prints_every_problem(tmp_path: Path) -> None:
+    """`check` prints the problems of all files, as its result, and its status is 1."""
+    (tmp_path / "a.yaml").write_text("release: []\n")
+    (tmp_path / "b.yaml").write_text("")
+    done = run("check", str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.replace(f"{tmp_path}/", "").splitlines() == [
+        "a.yaml:1:1: release: unknown property; did you mean releases?",
+        "a.yaml:1:1: releases: is missing; add releases: ..., or [] for none",
+        "b.yaml:1:1: file: is empty; the smallest scenario is `releases: []`",
+    ]
 
 
 def test_check_and_list() -> None:
