@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, json, jsonify, request
+from flask import Blueprint, Response, current_app, json, jsonify, request
 from marshmallow import ValidationError, validate
 from marshmallow import validates_schema as validates
 from werkzeug.exceptions import BadRequest, HTTPException
@@ -16,6 +16,7 @@ from . import __version__
 from .api import ADMIN_PREFIX, current_mock
 from .document import ScenarioError, flatten, spell
 from .fields import Integer, NamedSchema, Text
+from .guard import Guard
 from .mock import UnknownName
 from .scenario import Scenario
 from .session import Session
@@ -92,6 +93,20 @@ def _bad_request(error: ValidationError) -> Response:
     found = flatten(error.messages_dict)
     problems = [f"{spell(where) or 'body'}: {message}" for where, message in found]
     return problem(400, "Bad request", "; ".join(problems), problems=problems)
+
+
+@blueprint.before_request
+def _let_in() -> Response | None:
+    """Every call passes the guard first."""
+    guard: Guard = current_app.extensions["mockbm.guard"]
+    found = guard.refusal(request)
+    if found is None:
+        return None
+    status, why = found
+    response = problem(status, "Not allowed", why)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
+    return response
 
 
 def refuse(error: HTTPException) -> Response:

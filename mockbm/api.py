@@ -98,6 +98,8 @@ def _add_converter(setup: BlueprintSetupState) -> None:
 
 def for_admin() -> bool:
     """Whether this request is for the admin API, which leaves no traces."""
+    if "admin" not in current_app.blueprints:
+        return False
     return request.path == ADMIN_PREFIX or request.path.startswith(f"{ADMIN_PREFIX}/")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from . import admin, api
+from .guard import Guard
 from .mock import Mock
 
 MAX_BODY = 1024 * 1024
@@ -19,12 +20,21 @@ MAX_BODY = 1024 * 1024
 
 
 def create_app(
-    scenarios: Path | str | None = None, scenario: str | None = None, **settings: Any
+    scenarios: Path | str | None = None,
+    scenario: str | None = None,
+    *,
+    admin_api: bool = True,
+    admin_token: str | None = None,
+    allowed_hosts: Iterable[str] = (),
+    **settings: Any,
 ) -> Flask:
     """A Flask application that answers as BuildMaster does, with the admin API beside it.
 
     scenarios: directory of the scenario files; by default those that come with mockbm.
     scenario: the one active at the start.
+    admin_api: whether there is an admin API.
+    admin_token: what its callers must send; by default, only those on this machine are let in.
+    allowed_hosts: names by which they may call this machine, beside the loopback ones.
     settings: the others of `mockbm.mock.Mock`, such as strict and journal_size.
     Raises: ScenarioError for files with problems, UnknownName.
     """
@@ -38,7 +48,10 @@ def create_app(
     cast(DefaultJSONProvider, app.json).compact = False
     app.extensions["mockbm"] = Mock(scenarios, scenario, **settings)
     app.register_blueprint(api.blueprint)
-    app.register_blueprint(admin.blueprint)
+    if admin_api:
+        hosts = frozenset(host.lower() for host in allowed_hosts)
+        app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
+        app.register_blueprint(admin.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     return app
 
@@ -47,7 +60,8 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     """The application that the variables `MOCKBM_*` ask for; an empty one counts as not set.
 
     Read are SCENARIOS (a directory), SCENARIO (active at the start), STRICT (1 or 0), JOURNAL_SIZE,
-    MAX_SESSIONS, SESSION_IDLE (seconds) and CLOCK (a date).
+    MAX_SESSIONS, SESSION_IDLE (seconds), CLOCK (a date), ADMIN (1 or 0), ADMIN_TOKEN and
+    ALLOWED_HOST (names, with spaces between them).
     Raises: ValueError for a value that is none of what is allowed, and what `create_app` does.
     """
     settings = {
@@ -58,7 +72,7 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     return create_app(**settings)
 
 
-_VARIABLES: dict[str, tuple[str, type]] = {
+_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SCENARIOS": ("scenarios", str),
     "SCENARIO": ("scenario", str),
     "STRICT": ("strict", bool),
@@ -66,17 +80,20 @@ _VARIABLES: dict[str, tuple[str, type]] = {
     "MAX_SESSIONS": ("max_sessions", int),
     "SESSION_IDLE": ("idle_seconds", float),
     "CLOCK": ("clock", str),
+    "ADMIN": ("admin_api", bool),
+    "ADMIN_TOKEN": ("admin_token", str),
+    "ALLOWED_HOST": ("allowed_hosts", str.split),
 }
 
 
-def _setting(variable: str, text: str, kind: type) -> Any:
+def _setting(variable: str, text: str, kind: Callable[[str], Any]) -> Any:
     if kind is bool:
         if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
             raise ValueError(f"{variable}: {text!r} is neither 1 nor 0")
         return text.lower() in ("1", "true", "yes", "on")
     try:
         value = kind(text)
-        if kind is not str and not 0 < value < float("inf"):
+        if kind in (int, float) and not 0 < value < float("inf"):
             raise ValueError
     except ValueError:
         what = "a whole number" if kind is int else "a number"

@@ -120,6 +120,31 @@ def main() -> None:
     "on any day.",
 )
 @click.option(
+    "--admin/--no-admin",
+    "admin_api",
+    envvar="MOCKBM_ADMIN",
+    show_envvar=True,
+    default=True,
+    show_default=True,
+    help="Whether there is an admin API at all.",
+)
+@click.option(
+    "--admin-token",
+    envvar="MOCKBM_ADMIN_TOKEN",
+    show_envvar=True,
+    help="What callers of the admin API must send as 'Authorization: Bearer TOKEN'. Without it, "
+    "they must call from this machine; off loopback, a token is made and printed.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    envvar="MOCKBM_ALLOWED_HOST",
+    show_envvar=True,
+    multiple=True,
+    metavar="NAME",
+    help="A further name by which the admin API may be called, such as that of a container.",
+)
+@click.option(
     "--log",
     envvar="MOCKBM_LOG",
     show_envvar=True,
@@ -147,6 +172,7 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
     Options win over their variables; that of DIRECTORY is MOCKBM_SCENARIOS.
     """
     _log_requests(log)
+    _allow_many_connections()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -166,6 +192,8 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
             f"mockbm listening on {server.url} (scenario {server.active}); try: "
             f'curl -H "X-ApiKey: {_some_key(server)}" {server.url}/api/releases'
         )
+        if options["admin_api"] and server.admin_token and not options["admin_token"]:
+            click.echo(f"mockbm admin token: {server.admin_token}")
         while not stop.wait(3600):  # in slices, because Windows cannot interrupt an endless wait
             pass
     except OSError as error:
@@ -251,7 +279,13 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
     show_default=True,
     help="Where the mock listens.",
 )
-def use(name: str, url: str) -> None:
+@click.option(
+    "--admin-token",
+    envvar="MOCKBM_ADMIN_TOKEN",
+    show_envvar=True,
+    help="The mock's admin token, where it has one.",
+)
+def use(name: str, url: str, admin_token: str | None) -> None:
     """Make the scenario NAME active in a running mock.
 
     \b
@@ -260,7 +294,7 @@ def use(name: str, url: str) -> None:
       mockbm use documented --url http://mock.test:9000
     """
     try:
-        AdminClient(url).use(name)
+        AdminClient(url, admin_token).use(name)
     except (UnknownName, RuntimeError) as error:
         _fail(error)
     except (OSError, ValueError) as error:
@@ -286,6 +320,16 @@ def _log_requests(form: str) -> None:
     handler.setFormatter(_JsonLines() if form == "json" else text)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+def _allow_many_connections() -> None:
+    """Let this process open as many files as it may; each connection is one."""
+    try:
+        import resource  # not on Windows, which has no such limit
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _some_key(server: MockServer) -> str:

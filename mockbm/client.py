@@ -25,9 +25,12 @@ class RemoteSession:
     cannot be meant, RuntimeError for another refusal.
     """
 
-    def __init__(self, url: str, path: str, api_key: str, timeout: float) -> None:
+    def __init__(
+        self, url: str, path: str, api_key: str, token: str | None, timeout: float
+    ) -> None:
         self.url = url.rstrip("/")
         self.api_key = api_key
+        self.token = token
         self.timeout = timeout
         self._path = path
 
@@ -86,6 +89,8 @@ class RemoteSession:
             data=None if body is None else json.dumps(body, default=str).encode(),
             headers={} if body is None else {"Content-Type": "application/json"},
         )
+        if self.token is not None:
+            request.add_header("Authorization", f"Bearer {self.token}")
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 return json.loads(response.read() or b"null")
@@ -97,11 +102,12 @@ class AdminClient(RemoteSession):
     """A running mock, over HTTP: its default session, and what concerns all of it.
 
     url: the mock's base URL, such as `http://127.0.0.1:8080`.
+    token: the mock's admin token, where it has one.
     timeout: seconds that one call may take.
     """
 
-    def __init__(self, url: str, timeout: float = 10) -> None:
-        super().__init__(url, "", "", timeout)
+    def __init__(self, url: str, token: str | None = None, timeout: float = 10) -> None:
+        super().__init__(url, "", "", token, timeout)
 
     def health(self) -> dict[str, Any]:
         """Status, version and what is active."""
@@ -124,7 +130,7 @@ class AdminClient(RemoteSession):
         body = {"label": label} | ({} if scenario is None else {"scenario": scenario})
         opened = self._call("POST", "/sessions", body)
         path = f"/sessions/{opened['id']}"
-        return RemoteSession(self.url, path, opened["apiKey"], self.timeout)
+        return RemoteSession(self.url, path, opened["apiKey"], self.token, self.timeout)
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:

@@ -251,7 +251,7 @@ def mockbm_server(
 
     url = pytestconfig.getoption("--mockbm-url")
     if url:
-        yield _connect(AdminClient(url))
+        yield _connect(AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN")))
         return
     try:
         server = MockServer(request.getfixturevalue("mockbm_scenarios"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -17,11 +19,24 @@ from waitress.task import WSGITask
 
 from .api import BREAK, PAUSE
 from .app import create_app
+from .guard import is_loopback
 from .mock import Mock
 from .session import Session
 
 THREADS = 8
 """Requests that are answered at the same time; more wait their turn."""
+
+MAX_CONNECTIONS = 10_000
+"""Connections that may be open, idle ones too; more wait until one is closed."""
+
+MAX_HEADERS = 64 * 1024
+"""Bytes of request line and headers; more get a 431."""
+
+MAX_UPLOAD = 16 * 1024 * 1024
+"""Bytes of a body that are read at all; the application refuses smaller ones in better words."""
+
+SLOW_SECONDS = 30.0
+"""How long a client may take to send one request."""
 
 MAX_PAUSING = 1_000
 """Delayed requests that hold up nobody; with more, others begin to wait."""
@@ -55,7 +70,20 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection; a client that takes too long to say what it wants is cut off."""
+
     task_class = _Task
+    began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None:
+            self.began = time.monotonic()
+        return bool(super().received(data))
+
+    def readable(self) -> bool:
+        if self.request is not None and time.monotonic() - self.began > SLOW_SECONDS:
+            self.will_close = True
+        return bool(super().readable())
 
 
 class MockServer:
@@ -66,7 +94,8 @@ class MockServer:
     http://127.0.0.1:40321
 
     scenarios, scenario, settings: as for `create_app`.
-    host, port: where to listen; port 0 is any free one.
+    host, port: where to listen; port 0 is any free one. Off loopback, the admin API needs a
+        token; without one in the settings, one is made, and `admin_token` holds it.
     Raises: ScenarioError, UnknownName when made; OSError from `start` for a taken port.
     """
 
@@ -79,7 +108,13 @@ class MockServer:
         port: int = 0,
         **settings: Any,
     ) -> None:
-        self.app = create_app(scenarios, scenario, breaks_connections=True, **settings)
+        if settings.get("admin_token") is None and not is_loopback(host):
+            settings["admin_token"] = secrets.token_urlsafe(24)
+        hosts = [host, *settings.pop("allowed_hosts", ())]
+        self.admin_token: str | None = settings.get("admin_token")
+        self.app = create_app(
+            scenarios, scenario, breaks_connections=True, allowed_hosts=hosts, **settings
+        )
         self.host = host
         self.port = port
         self._server: Any = None
@@ -128,7 +163,14 @@ class MockServer:
         self.port = listener.getsockname()[1]
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
         self._server = waitress.create_server(
-            self.app, sockets=[listener], threads=THREADS, ident="mockbm"
+            self.app,
+            sockets=[listener],
+            threads=THREADS,
+            ident="mockbm",
+            connection_limit=MAX_CONNECTIONS,
+            asyncore_use_poll=True,  # select() ends at 1,024
+            max_request_body_size=MAX_UPLOAD,
+            max_request_header_size=MAX_HEADERS,
         )
         self._server.channel_class = _Channel
         self._server.pause = self._pause

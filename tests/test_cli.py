@@ -111,6 +111,18 @@ def test_flags_win_over_their_variables(tmp_path: Path) -> None:
             get(f"http://127.0.0.1:{port_file.read_text().strip()}/api/releases?nonsense=1")
 
 
+def test_serve_off_loopback_prints_a_token_once() -> None:
+    """Off loopback, the admin token that was made is the second line, and `use` takes it."""
+    with serving("--host", "0.0.0.0", "--port", "0") as (process, line):
+        assert process.stdout is not None
+        token = process.stdout.readline().removeprefix("mockbm admin token: ").strip()
+        url = line.split()[3].replace("0.0.0.0", "127.0.0.1")
+        assert "needs its token" in run("use", "empty", "--url", url).stderr
+        assert run("use", "empty", "--url", url, "--admin-token", token).returncode == 0
+    with serving("--no-admin", "--port", "0") as (_, line):
+        assert run("use", "empty", "--url", line.split()[3]).returncode == 1
+
+
 def test_serve_refuses_a_taken_port() -> None:
     """A port in use is one clear line and status 1, soon."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

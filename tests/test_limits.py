@@ -1,0 +1,121 @@
+"""What a client cannot do to the mock: overfill it, hold it up, or make it stumble."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_cli import serving
+
+from mockbm import MockServer, create_app, server
+
+KEY = {"X-ApiKey": "abc12345"}
+MANY = 1_500
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "text"),
+    [
+        ({"data": b"x" * (1024 * 1024 + 1)}, 413, "exceeds the capacity limit"),
+        ({"headers": {**KEY, "X-Long": "x" * 70_000}}, 431, ""),
+        ({"params": {"releaseName": "x" * 70_000}}, 431, ""),
+        ({"data": "&".join(f"a{n}=1" for n in range(1_001))}, 400, "more than 1000 fields"),
+        ({"json": {"status": None, "x": 1}}, 400, "x: unknown parameter"),
+        ({"data": b"[" * 500_000}, 400, "nested too deep"),
+    ],
+)
+def test_too_much_is_refused(
+    shared: MockServer, more: dict[str, object], status: int, text: str
+) -> None:
+    """What is too large has an answer that says so, and the mock goes on."""
+    call = {"headers": dict(KEY), **more}
+    if isinstance(call.get("data"), str):
+        call["headers"]["Content-Type"] = "application/x-www-form-urlencoded"  # type: ignore[index]
+    elif "data" in call:
+        call["headers"]["Content-Type"] = "application/json"  # type: ignore[index]
+    answer = requests.post(f"{shared.url}/api/releases", timeout=20, **call)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    assert text in answer.text
+    assert requests.get(f"{shared.url}/api/releases", headers=KEY, timeout=20).ok
+
+
+def test_slow_senders_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes too long over one request loses its connection; an idle one does not."""
+    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
+    with MockServer() as mock, socket.create_connection(("127.0.0.1", mock.port), 20) as slow:
+        slow.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\nX-Slow")
+        with socket.create_connection(("127.0.0.1", mock.port), 20) as idle:
+            assert slow.recv(1) == b""
+            idle.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.recv(12) == b"HTTP/1.1 403"
+
+
+def test_idle_connections_do_not_stop_the_next_client() -> None:
+    """Beside a great many idle connections, the next client is answered."""
+    with serving("--port", "0") as (_, line):
+        url = line.split()[3]
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        idle = []
+        try:
+            for _ in range(MANY):
+                idle.append(socket.create_connection(address, 20))  # noqa: PERF401 (all are closed)
+            request = urllib.request.Request(f"{url}/api/releases", headers=KEY)
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert answer.status == 200
+        finally:
+            for connection in idle:
+                connection.close()
+
+
+APP = create_app()
+names = st.text(max_size=20) | st.sampled_from(["status", "releaseId", "applicationName", "key"])
+headers = st.dictionaries(
+    st.sampled_from(["Content-Type", "X-ApiKey", "Authorization", "Cookie", "Accept", "Host"]),
+    st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=60)
+    | st.sampled_from(
+        [
+            "application/json",
+            "application/json; charset=utf-16",
+            "application/json; charset=zlib",
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+            "application/x-www-form-urlencoded",
+            "abc12345",
+            "abc12345@flaky",
+            "Basic OjpfOg==",
+        ]
+    ),
+)
+bodies = st.binary(max_size=200) | st.builds(
+    lambda name, value: f'{{"{name}": {value}}}'.encode("utf-8", "surrogatepass"),
+    names,
+    st.sampled_from(["1", "1.10", "true", "null", '"\\ud800"', "[[]]", "{}", "1e999", "NaN"]),
+)
+
+
+@settings(max_examples=600, deadline=None, database=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "PROPFIND"]),
+    path=st.sampled_from(["/api/releases", "/API/Releases/", "/__admin/scenario"])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda text: f"/{text}"),
+    query=st.dictionaries(names, st.text(max_size=20), max_size=3),
+    body=bodies,
+    headers=headers,
+)
+def test_nothing_that_is_sent_is_a_500(
+    method: str, path: str, query: dict[str, str], body: bytes, headers: dict[str, str]
+) -> None:
+    """Whatever comes, the answer is one that the contract knows."""
+    text = "&".join(f"{name}={value}" for name, value in query.items())
+    answer = APP.test_client().open(
+        path,
+        method=method,
+        query_string=text.encode("utf-8", "surrogatepass").decode("latin-1"),
+        data=body,
+        headers={**KEY, **headers},
+    )
+    assert answer.status_code in (200, 400, 403, 404, 405, 413, 415, 503)
