@@ -22,7 +22,12 @@ MAX_DEPTH = 32
 MAX_REPEATS = 100_000
 """Values that all the aliases of one file together may repeat."""
 
-_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_KINDS = {
+    ScalarNode: "tag:yaml.org,2002:str",
+    SequenceNode: "tag:yaml.org,2002:seq",
+    MappingNode: "tag:yaml.org,2002:map",
+}
+_TAGS = frozenset(_KINDS.values())
 _NULLS = frozenset(("", "~", "null"))
 _WORDS = {"true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
@@ -283,8 +288,11 @@ def _unreadable(path: Path, what: str, before: str = "") -> ScenarioError:
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """PyYAML's loader, in C where there is one; it only composes nodes, and not too deep."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (so every plain scalar is text)
     depth = 0
+
+    def resolve(self, kind: type[Node], _value: object, _implicit: object) -> str:
+        """The tag of a node that has none: every scalar is text, whatever it looks like."""
+        return _KINDS[kind]
 
     def descend_resolver(self, parent: Node | None, _index: object) -> None:
         self.depth += 1
