@@ -24,6 +24,7 @@ from werkzeug.routing import BaseConverter, Map
 from .faults import Fault, Verdict
 from .fields import nearest
 from .journal import MAX_IDS, MAX_TEXT
+from .memory import REMEMBER
 from .mock import PIN, Admission, Mock
 from .parameters import HIDDEN, Received, printable, receive
 from .selection import FILTERS
@@ -230,23 +231,33 @@ def _record(exchange: Exchange, status: int) -> None:
         for name, parameter in received.parameters.items()
     }
     places = {hide(name)[:MAX_TEXT]: item.place for name, item in received.parameters.items()}
-    entry = view.journal.record(
+    entry = {
+        "method": request.method[:MAX_TEXT],
+        "path": hide(request.path)[:MAX_TEXT],
+        "status": status,
+        "scenario": view.scenario.name,
+        "revision": view.revision,
+        "parameters": parameters,
+        "places": places,
+        "count": exchange.count,
+        "ids": exchange.ids,
+        "explanation": exchange.explanation[: MAX_TEXT * 4],
+        "ignored": tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored),
+        "notes": tuple(hide(note)[:MAX_TEXT] for note in [*received.notes[:20], *exchange.notes]),
+    }
+    conclude(view, entry, exchange.begun)
+    if view.run is None and not exchange.admission.refusal:
+        request.environ[REMEMBER] = (view, entry)
+
+
+def conclude(view: View, entry: Mapping[str, Any], begun: float) -> None:
+    """Write an answer into the journal of its view, and into the log."""
+    recorded = view.journal.record(
         time=datetime.now(timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z",
-        method=request.method[:MAX_TEXT],
-        path=hide(request.path)[:MAX_TEXT],
-        status=status,
-        scenario=view.scenario.name,
-        revision=view.revision,
-        parameters=parameters,
-        places=places,
-        count=exchange.count,
-        ids=exchange.ids,
-        duration=perf_counter() - exchange.begun,
-        explanation=exchange.explanation[: MAX_TEXT * 4],
-        ignored=tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored),
-        notes=tuple(hide(note)[:MAX_TEXT] for note in [*received.notes[:20], *exchange.notes]),
+        duration=perf_counter() - begun,
+        **entry,
     )
-    log.log(logging.WARNING if status == 403 else logging.INFO, "%s", entry)
+    log.log(logging.WARNING if recorded.status == 403 else logging.INFO, "%s", recorded)
 
 
 def _for_header(text: str) -> str:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from . import admin, api
 from .guard import Guard
+from .memory import Memory
 from .mock import Mock
 
 MAX_BODY = 1024 * 1024
@@ -26,6 +27,7 @@ def create_app(
     admin_api: bool = True,
     admin_token: str | None = None,
     allowed_hosts: Iterable[str] = (),
+    remember: bool = True,
     **settings: Any,
 ) -> Flask:
     """A Flask application that answers as BuildMaster does, with the admin API beside it.
@@ -35,6 +37,7 @@ def create_app(
     admin_api: whether there is an admin API.
     admin_token: what its callers must send; by default, only those on this machine are let in.
     allowed_hosts: names by which they may call this machine, beside the loopback ones.
+    remember: whether an answer that was made once is given again without being made again.
     settings: the others of `mockbm.mock.Mock`, such as strict and journal_size.
     Raises: ScenarioError for files with problems, UnknownName.
     """
@@ -46,13 +49,15 @@ def create_app(
     app.url_map.merge_slashes = False
     cast(DefaultJSONProvider, app.json).sort_keys = False
     cast(DefaultJSONProvider, app.json).compact = False
-    app.extensions["mockbm"] = Mock(scenarios, scenario, **settings)
+    mock = app.extensions["mockbm"] = Mock(scenarios, scenario, **settings)
     app.register_blueprint(api.blueprint)
     if admin_api:
         hosts = frozenset(host.lower() for host in allowed_hosts)
         app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
         app.register_blueprint(admin.blueprint)
     app.register_error_handler(HTTPException, _refuse)
+    if remember:
+        app.wsgi_app = Memory(app.wsgi_app, mock, api.conclude)  # type: ignore[method-assign]
     return app
 
 
@@ -60,8 +65,8 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     """The application that the variables `MOCKBM_*` ask for; an empty one counts as not set.
 
     Read are SCENARIOS (a directory), SCENARIO (active at the start), STRICT (1 or 0), JOURNAL_SIZE,
-    MAX_SESSIONS, SESSION_IDLE (seconds), CLOCK (a date), ADMIN (1 or 0), ADMIN_TOKEN and
-    ALLOWED_HOST (names, with spaces between them).
+    MAX_SESSIONS, SESSION_IDLE (seconds), CLOCK (a date), REMEMBER and ADMIN (1 or 0),
+    ADMIN_TOKEN and ALLOWED_HOST (names, with spaces between them).
     Raises: ValueError for a value that is none of what is allowed, and what `create_app` does.
     """
     settings = {
@@ -80,6 +85,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_SESSIONS": ("max_sessions", int),
     "SESSION_IDLE": ("idle_seconds", float),
     "CLOCK": ("clock", str),
+    "REMEMBER": ("remember", bool),
     "ADMIN": ("admin_api", bool),
     "ADMIN_TOKEN": ("admin_token", str),
     "ALLOWED_HOST": ("allowed_hosts", str.split),

@@ -120,6 +120,14 @@ def main() -> None:
     "on any day.",
 )
 @click.option(
+    "--remember/--no-remember",
+    envvar="MOCKBM_REMEMBER",
+    show_envvar=True,
+    default=True,
+    show_default=True,
+    help="Give an answer that was made once again, instead of making it again.",
+)
+@click.option(
     "--admin/--no-admin",
     "admin_api",
     envvar="MOCKBM_ADMIN",

@@ -17,6 +17,7 @@ from pathlib import Path
 from .document import Problem, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
+from .memory import Answers
 from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
 from .selection import FilterSchema
 from .session import Session, View, clock_at
@@ -212,7 +213,7 @@ class Mock:
                 scenario = self.scenario(name)
             except UnknownName as error:
                 return Admission(session.view, f"the API key is pinned, but {error}")
-            view = replace(session.view, scenario=scenario, run=None)
+            view = replace(session.view, scenario=scenario, run=None, answers=Answers())
             admission = self._enter(session, view, base)
             if scenario.is_live and not admission.refusal:
                 return self._pin(key, scenario, admission)

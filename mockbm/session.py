@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from marshmallow import ValidationError
 from .faults import Counters, Verdict
 from .fields import Date
 from .journal import Entry, Journal
+from .memory import Answers
 from .scenario import Scenario, Stages, inline_scenario
 from .selection import Filters, Releases
 from .times import Clock, duration, moment, outgoing
@@ -82,6 +83,7 @@ class View:
 
     A request takes it once and keeps to it, so nothing it answers mixes two scenarios.
     run: what counts and changes; None for a scenario in which nothing does.
+    answers: what was answered to which request; of use only where run is None.
     """
 
     scenario: Scenario
@@ -89,6 +91,7 @@ class View:
     journal: Journal
     clock: Clock
     run: Run | None
+    answers: Answers = field(default_factory=Answers)
 
     def releases(self) -> Releases:
         """The releases that the next answer is made from. Counts the call where calls count."""
@@ -160,7 +163,9 @@ class Session:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
         with self._mock.writing:
             clock = self.view.clock.advanced(duration(text))
-            self.view = replace(self.view, clock=clock, revision=self.view.revision + 1)
+            view = self.view
+            revision = view.revision + 1
+            self.view = replace(view, clock=clock, revision=revision, answers=Answers())
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time again, and begin the active scenario anew."""

@@ -1,0 +1,119 @@
+"""Answers that are remembered, beneath Flask: the same request of the same view gets the same.
+
+A view of a scenario that neither counts nor changes answers as a pure function of the request. So
+an answer that the blueprint made once is given again, and only the journal hears of it. A switch
+makes a new view, which remembers nothing.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .mock import Mock
+
+REMEMBER = "mockbm.remember"
+"""In the WSGI environment, left by the application: the view, and what the journal was told."""
+
+MAX_ANSWERS = 256
+MAX_BYTES = 512 * 1024
+"""What one view remembers at most: answers, and bytes of requests and answers together."""
+
+MAX_BODY = 4_096
+"""Bytes of the body of a request that may be remembered."""
+
+
+class Answer(NamedTuple):
+    """A remembered answer, and what goes into the journal each time that it is given."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    entry: dict[str, Any]
+
+
+class Memory:
+    """A WSGI application around another one, which it asks for what it does not remember.
+
+    conclude: writes a remembered answer into journal and log; takes view, entry and beginning.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, mock: Mock, conclude: Callable[[Any, Any, float], Any]
+    ) -> None:
+        self._application = application
+        self._mock = mock
+        self._conclude = conclude
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        begun = perf_counter()
+        request = self._request(environ)
+        if request is None:
+            return self._application(environ, start_response)
+        admission = self._mock.admit(environ["HTTP_X_APIKEY"])
+        answer = None if admission.refusal else admission.view.answers.get(request)
+        if answer is None:
+            return self._ask(request, environ, start_response)
+        self._conclude(admission.view, answer.entry, begun)
+        start_response(answer.status, answer.headers)
+        return [answer.body]
+
+    def _request(self, environ: WSGIEnvironment) -> tuple[Any, ...] | None:
+        """All of a request that decides its answer, beside the view; None for one not to remember.
+
+        The body is read, and put back for the application to read again.
+        """
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if not environ.get("HTTP_X_APIKEY") or "HTTP_TRANSFER_ENCODING" in environ:
+            return None
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            return None
+        body = environ["wsgi.input"].read(int(length)) if length != "0" else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        names = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE")
+        return (*(environ.get(name, "") for name in names), length, body)
+
+    def _ask(
+        self, request: tuple[Any, ...], environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        said: list[Any] = []
+
+        def listen(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            said[:] = [status, headers]
+            return start_response(status, headers, *more)
+
+        parts = self._application(environ, listen)
+        if REMEMBER not in environ:
+            return parts
+        try:
+            body = b"".join(parts)
+        finally:
+            getattr(parts, "close", lambda: None)()
+        view, entry = environ[REMEMBER]
+        view.answers.put(request, Answer(said[0], said[1], body, entry))
+        return [body]
+
+
+class Answers:
+    """What one view remembers. Any number of threads may use it."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, request: tuple[Any, ...]) -> Answer | None:
+        return self._answers.get(request)
+
+    def put(self, request: tuple[Any, ...], answer: Answer) -> None:
+        size = len(answer.body) + sum(map(len, request))
+        if len(self._answers) < MAX_ANSWERS and self._bytes + size <= MAX_BYTES:
+            self._bytes += size
+            self._answers[request] = answer
