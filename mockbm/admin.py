@@ -305,5 +305,6 @@ def _session_json(session: Session) -> dict[str, Any]:
             "scenario": f"{here}/scenario",
             "reset": f"{here}/reset",
             "requests": f"{here}/requests",
+            "clock": f"{here}/clock",
         },
     }

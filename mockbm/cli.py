@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import signal
-import threading
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -181,11 +182,9 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
     """
     _log_requests(log)
     _allow_many_connections()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         server = MockServer(directory, **options)
+        wait = _end_by_signal()
         server.start()
     except (ScenarioError, UnknownName, ValueError) as error:
         _fail(error)
@@ -202,8 +201,7 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
         )
         if options["admin_api"] and server.admin_token and not options["admin_token"]:
             click.echo(f"mockbm admin token: {server.admin_token}")
-        while not stop.wait(3600):  # in slices, because Windows cannot interrupt an endless wait
-            pass
+        wait()
     except OSError as error:
         _fail(f"cannot write the port file: {error}")
     finally:
@@ -328,6 +326,21 @@ def _log_requests(form: str) -> None:
     handler.setFormatter(_JsonLines() if form == "json" else text)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+def _end_by_signal() -> Callable[[], object]:
+    """Take Ctrl-C and SIGTERM as a wish to end. Returns: what waits for one.
+
+    Python tells the main thread of a signal when that thread runs, and it sleeps; the system
+    writes into the socket at once, whichever thread it interrupts.
+    """
+    ours, systems = socket.socketpair()
+    systems.setblocking(False)
+    signal.set_wakeup_fd(systems.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    kept = systems  # closed, it could not be written into
+    return lambda: (ours.recv(1), kept)
 
 
 def _allow_many_connections() -> None:

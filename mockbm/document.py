@@ -57,9 +57,7 @@ _HINTS = (
     ("but found another document", "a second document begins; one file holds one document"),
 )
 
-_LINE_ENDS, _STAND_INS = "\x85\u2028\u2029", "\ufdd0\ufdd1\ufdd2"
-_HIDE = str.maketrans(_LINE_ENDS, _STAND_INS)
-_SHOW = str.maketrans(_STAND_INS, _LINE_ENDS)
+_LINE_ENDS = "\x85\u2028\u2029"
 """YAML 1.2 ends no line at these, PyYAML does; so other characters stand in while it reads."""
 
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -143,9 +141,9 @@ class Document:
         self._lists_seen: set[int] = set()
         self._repeats = 0
         text = _read(path)
-        hidden = text.translate(_HIDE)
-        self._has_stand_ins = hidden != text
-        self._root = _compose(path, hidden)
+        stand_ins = _stand_ins(text)
+        self._shown = {ord(stand_in): end for end, stand_in in stand_ins.items()}
+        self._root = _compose(path, text.translate(str.maketrans(stand_ins)))
         self.values = None if self._root is None else self._value(self._root, typed=True)
 
     def add(self, messages: Mapping[Any, Any]) -> None:
@@ -217,7 +215,7 @@ class Document:
         raise ScenarioError(self.problems)
 
     def _scalar(self, node: ScalarNode, *, typed: bool) -> Any:
-        text: str = node.value.translate(_SHOW) if self._has_stand_ins else node.value
+        text = self._text(node)
         if node.style:  # quoted, or a block; plain is None or empty
             return text
         if text in _NULLS:
@@ -228,6 +226,10 @@ class Document:
             if _NUMBER.fullmatch(text):
                 return _number(text)
         return text
+
+    def _text(self, node: ScalarNode) -> str:
+        text: str = node.value
+        return text.translate(self._shown) if self._shown else text
 
     def _mapping(self, node: MappingNode, *, typed: bool, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -241,7 +243,7 @@ class Document:
                 continue
             if key.tag not in _TAGS:
                 self._refuse_tag(key)
-            name = key.value
+            name = self._text(key)
             if name in values:
                 what = f"occurs twice; first in line {lines[name]}"
                 self._complain(key, self._way_to(key), what)
@@ -252,9 +254,16 @@ class Document:
         return values
 
 
+def _stand_ins(text: str) -> dict[str, Any]:
+    """For each line end that PyYAML must not see, a character that the text does not have."""
+    ends = [end for end in _LINE_ENDS if end in text]
+    unused = (chr(code) for code in range(0xFDD0, 0xFDF0) if chr(code) not in text)
+    return dict(zip(ends, unused, strict=False))
+
+
 def _number(text: str) -> int | float | str:
     """A number that JSON would write just so; else the text, of which a number would lose some."""
-    if len(text) > 25:
+    if len(text) > 1_000:
         return text
     number = float(text) if set(text) & set(".eE") else int(text)
     return number if repr(number) == text else text

@@ -168,6 +168,33 @@ class Rate(fields.Field[tuple[int, float]]):
         return int(match[1]), duration(f"1{match[2]}")
 
 
+class Headers(fields.Field[dict[str, str]]):
+    """Names and values of an answer's headers, without those that are the server's business."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise ValidationError("expected names and values, such as {Retry-After: 1}")
+        headers, problems = {}, {}
+        for name, text in value.items():
+            try:
+                headers[name] = self._value(str(name), text)
+            except ValidationError as error:  # noqa: PERF203 (the point is to go on)
+                problems[name] = error.messages
+        if problems:
+            raise ValidationError(problems)
+        return headers
+
+    def _value(self, name: str, value: object) -> str:
+        if not _TOKEN.fullmatch(name):
+            raise ValidationError("cannot name a header; use letters, digits and '-'")
+        if name.lower() in _NOT_OURS or name.lower().startswith("x-mockbm-"):
+            raise ValidationError("is set by the server itself; leave it out")
+        text: str = Text(required=True).deserialize(value)
+        if not text.isprintable() or not text.isascii():
+            raise ValidationError(f"{quoted(text)} is not plain ASCII on one line")
+        return text
+
+
 class RespondSchema(NamedSchema):
     """The answer that a fault gives."""
 
@@ -175,29 +202,16 @@ class RespondSchema(NamedSchema):
 
     status = Integer(required=True)
     body = Text(load_default="")
-    headers = fields.Dict(
-        keys=fields.Raw(),
-        values=Text(),
-        load_default=dict,
-        error_messages={"invalid": "expected names and values, such as {Retry-After: 1}"},
-    )
+    headers = Headers(load_default=dict)
 
     @validates()
     def check(self, answer: dict[str, Any], **_: Any) -> None:
-        status, problems = answer["status"], {}
+        status = answer["status"]
         if not 200 <= status <= 599:
-            problems["status"] = [f"{status} is no status of an answer; allowed is 200 to 599"]
-        elif status in (204, 304) and answer["body"]:
-            problems["body"] = [f"an answer with status {status} has no body"]
-        for name, value in answer["headers"].items():
-            if not _TOKEN.fullmatch(name):
-                problems["headers"] = [f"{quoted(name)} cannot name a header"]
-            elif name.lower() in _NOT_OURS:
-                problems["headers"] = [f"{name} is set by the server itself; leave it out"]
-            elif not value.isprintable() or not value.isascii():
-                problems["headers"] = [f"the value of {name} is not plain ASCII on one line"]
-        if problems:
-            raise ValidationError(problems)
+            what = f"{status} is no status of an answer; allowed is 200 to 599"
+            raise ValidationError({"status": [what]})
+        if status in (204, 304) and answer["body"]:
+            raise ValidationError({"body": [f"an answer with status {status} has no body"]})
 
 
 class FaultSchema(NamedSchema):
@@ -217,9 +231,10 @@ class FaultSchema(NamedSchema):
     def check(self, fault: dict[str, Any], original: Any, **_: Any) -> None:
         if not isinstance(original, Mapping):
             return
-        given = [name for name in ("delay", "respond", "connection", "rate") if name in original]
+        kinds = ("delay", "respond", "connection", "rate")
+        given = [name for name in kinds if original.get(name) is not None]
         answers = [name for name in given if name != "delay"]
-        if not given:
+        if not given and original.keys() <= self.fields.keys():
             raise ValidationError("does nothing; give delay, respond, connection or rate")
         if len(answers) > 1:
             raise ValidationError(f"gives {' and '.join(answers)}; one fault answers in one way")

@@ -191,6 +191,15 @@ class Json(fields.Field[Any]):
         return value
 
 
+class JsonObject(Json):
+    """Properties without a schema of their own, served as they stand."""
+
+    def _deserialize(self, value: object, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValidationError("expected properties (name: value), served as they are")
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class NamedSchema(Schema):
     """A schema whose errors help: null counts as left out, an unknown name gets the nearest one."""
 

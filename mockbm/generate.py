@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any
@@ -51,14 +52,20 @@ class GenerateSchema(NamedSchema):
     seed = Integer(load_default=1)
 
 
-def generated(releases: int, applications: int, seed: int) -> Iterator[Release]:
+def generated(
+    releases: int, applications: int, seed: int, beside: Sequence[Release] = ()
+) -> Iterator[Release]:
     """Releases with the ids 1, 2, 3, ..., oldest first, as the schema would have loaded them.
+
+    beside: releases that are there already; ids go on after theirs, and no application is shared.
 
     As in life: a few applications have most of the releases, nearly all old ones are deployed and
     some canceled, the newest few of each application are active; builds and dates only go up.
     """
     random = Random(seed)
-    names = _names(applications)
+    names = _names(applications, {release["applicationName"] for release in beside})
+    last_id = max((release["id"] for release in beside), default=0)
+    last_application = max((release["applicationId"] for release in beside), default=0)
     owners = [min(int(random.paretovariate(0.6)) - 1, applications * 4) for _ in range(releases)]
     owners = [owner % applications for owner in owners]
     to_come = Counter(owners)
@@ -78,7 +85,8 @@ def generated(releases: int, applications: int, seed: int) -> Iterator[Release]:
             release["furthestBuildNumber"] = str(furthest - first + 1)
             release["latestBuildId"] = last
             release["latestBuildNumber"] = str(last - first + 1)
-        yield {"id": id_, **release}
+        release["applicationId"] += last_application
+        yield {"id": last_id + id_, **release}
 
 
 def _release(
@@ -111,10 +119,8 @@ def _release(
     return release
 
 
-def _names(count: int) -> list[str]:
+def _names(count: int, taken: Collection[str]) -> list[str]:
     pairs = [first + second for second in _SECOND for first in _FIRST]
-    return [
-        pairs[number % len(pairs)]
-        + (f" {number // len(pairs) + 1}" if number >= len(pairs) else "")
-        for number in range(count)
-    ]
+    rounds = itertools.count(1)
+    endless = (f"{pair} {number}" if number > 1 else pair for number in rounds for pair in pairs)
+    return list(itertools.islice((name for name in endless if name not in taken), count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import yaml
 from marshmallow import ValidationError
 
-from .document import Problem, ScenarioError, flatten, spell
-from .releases import OLDER_NAMES, Release, ReleaseSchema, completed
+from .document import MAX_DEPTH, Problem, ScenarioError, flatten, spell
+from .fields import write_json
+from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed
 from .scenario import ORDERS, UNTYPED
 from .selection import Releases
 
-PERSONS = re.compile(r"(By|User|UserName|Email|Person)$")
+PERSONS = re.compile(r"(by|user|userName|email|person)$", re.IGNORECASE)
 """Names of the properties that hold the name of a person."""
 
 
@@ -27,13 +29,12 @@ def imported(answers: Iterable[tuple[str, bytes]], *, anonymize: bool = False) -
     anonymize: call persons `Person1`, `Person2`, ... wherever they occur.
     Raises: ScenarioError for what is no such array.
     """
-    found: dict[Any, Mapping[str, Any]] = {}
+    found: dict[int, Mapping[str, Any]] = {}
     names = []
     for name, content in answers:
-        names.append(name)
-        for number, release in enumerate(_array(name, content)):
-            _check(name, number, release)
-            found[release["id"]] = release
+        names.append(name.encode("utf-8", "replace").decode())
+        for number, release in enumerate(_array(names[-1], content)):
+            found[_id(names[-1], number, release)] = release
     given = [_without_names(release) for release in found.values()]
     releases = _anonymous(given) if anonymize else given
     description = f"What a server answered, imported from {', '.join(names)}."
@@ -59,7 +60,7 @@ def scenario_text(values: Mapping[str, Any]) -> str:
 
 def _array(name: str, content: bytes) -> Sequence[Any]:
     try:
-        array = json.loads(content.decode("utf-8-sig"))
+        array = json.loads(content.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise _problem(name, "file", f"is no JSON: {error}") from None
     if not isinstance(array, list):
@@ -67,23 +68,43 @@ def _array(name: str, content: bytes) -> Sequence[Any]:
     return array
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that JSON can write again")
+    return number
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, Mapping) else value
+    return 1 + max(map(_depth, inner), default=0) if isinstance(value, (Mapping, list)) else 0
+
+
 def _problem(name: str, where: str, what: str) -> ScenarioError:
     return ScenarioError([Problem("", 0, 0, f"{name}: {where}", what)])
 
 
-def _check(name: str, number: int, release: Any) -> None:
-    """Refuse what cannot be a release. Raises: ScenarioError."""
+def _id(name: str, number: int, release: Any) -> int:
+    """The id of what can be a release. Raises: ScenarioError for what cannot."""
     known = release
     if isinstance(release, dict):
         known = {key: value for key, value in release.items() if key in _KNOWN}
+        if _depth(release) > MAX_DEPTH - 10:
+            raise _problem(name, spell((number,)), "is nested too deep for a scenario file")
     try:
-        ReleaseSchema(many=True).load([known])
+        loaded = ReleaseSchema(many=True).load([known])
     except ValidationError as error:
         messages: dict[Any, Any] = error.messages_dict
         raise ScenarioError(
             Problem("", 0, 0, f"{name}: {spell((number, *where))}", what)
             for where, what in flatten(messages[0])
         ) from None
+    try:
+        write_json(release)
+    except UnicodeEncodeError:
+        raise _problem(name, spell((number,)), "holds half of a surrogate pair") from None
+    id_: int = loaded[0]["id"]
+    return id_
 
 
 _KNOWN = [name for name in ReleaseSchema().fields if name not in ("extra", "absent", "changes")]
@@ -110,16 +131,30 @@ def _anonymous(releases: list[Release]) -> list[Release]:
     longest_first = sorted(map(re.escape, persons), key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
 
-    def replaced(value: Any) -> Any:
+    def replaced(value: Any, name: str = "") -> Any:
+        if name in ("status", *DATES):
+            return value
         if isinstance(value, Mapping):
-            return {key: replaced(inner) for key, inner in value.items()}
+            return {
+                key if key in _KNOWN else text(key): replaced(inner, key)
+                for key, inner in value.items()
+            }
         if isinstance(value, list):
-            return [replaced(inner) for inner in value]
-        if isinstance(value, str):
-            return pattern.sub(lambda match: aliases[match[0]], value)
-        return value
+            return [replaced(inner, name) for inner in value]
+        if _is_person(value, name):
+            return aliases[str(value)]
+        return text(value) if isinstance(value, str) else value
+
+    def text(value: str) -> str:
+        return pattern.sub(lambda match: aliases[match[0]], value)
 
     return [replaced(release) for release in releases]
+
+
+def _is_person(value: Any, name: str) -> bool:
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return False
+    return bool(PERSONS.search(name)) and value not in ("SYSTEM", "")
 
 
 def _persons(value: Any, name: str = "") -> Iterator[str]:
@@ -130,8 +165,8 @@ def _persons(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _persons(inner, name)
-    elif isinstance(value, str) and PERSONS.search(name) and value not in ("SYSTEM", ""):
-        yield value
+    elif _is_person(value, name):
+        yield str(value)
 
 
 def _plain(text: str) -> yaml.ScalarNode:
@@ -153,9 +188,15 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(
-    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
-)
+def _text_node(text: str, style: str | None) -> yaml.ScalarNode:
+    """A text in a style that keeps what PyYAML takes for line ends, and `Document` does not."""
+    odd = not _ODD.isdisjoint(text)
+    return yaml.ScalarNode("tag:yaml.org,2002:str", str(text), style='"' if odd else style)
+
+
+_ODD = frozenset("\x85\u2028\u2029")
+_Dumper.add_representer(str, lambda _, text: _text_node(text, None))
+_Dumper.add_representer(_Quoted, lambda _, text: _text_node(text, "'"))
 _Dumper.add_representer(float, lambda _, number: _plain(repr(number)))
 
 

@@ -184,6 +184,9 @@ class Mock:
             del self._sessions[id_], self._by_key[session.api_key]
             if session.pinned:
                 return
+            for other in list(self._sessions.values()):
+                if other.pinned and other.api_key.rpartition(PIN)[0] == session.api_key:
+                    del self._sessions[other.id], self._by_key[other.api_key]
             self._endings[session.api_key] = why
             if len(self._endings) > KEPT_ENDINGS:
                 self._endings.popitem(last=False)
@@ -237,7 +240,9 @@ class Mock:
                 try:
                     self._make_room()
                     label = f"pinned to {scenario.name}"
-                    session = self._add(Session(self, _new_id(), key, label, scenario, True))
+                    clock = admission.view.clock
+                    session = Session(self, _new_id(), key, label, scenario, clock=clock)
+                    self._add(session)
                 except (RuntimeError, ScenarioError) as error:
                     return Admission(admission.view, str(error))
             return Admission(session.view)

@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
 from .document import NameProblem
-from .fields import After, Choice, Date, Flag, Integer, Json, NamedSchema, Text, quoted
+from .fields import After, Choice, Date, Flag, Integer, Json, JsonObject, NamedSchema, Text, quoted
 from .times import resolve
 
 Release = dict[str, Any]
@@ -70,17 +70,12 @@ class ReleaseSchema(NamedSchema):
     latestPackageNumber = Text()
     releaseName = Text()
     releaseNumber = Text()
-    extra = fields.Dict(
-        keys=fields.Raw(),
-        values=Json(allow_none=True),
-        load_only=True,
-        error_messages={"invalid": "expected properties (name: value), served as they are"},
-    )
+    extra = JsonObject(load_only=True)
     absent = Flag(load_only=True)
     changes = fields.Nested(
         lambda: ChangeSchema(many=True, partial=True, exclude=("id", "changes", "extra")),
         load_only=True,
-        error_messages={"type": "expected a list of changes, such as - {after: 3 calls, ...}"},
+        error_messages={"type": "expected a list of changes, such as - {{after: 3 calls, ...}}"},
     )
 
     @validates(pass_collection=True, skip_on_field_errors=False)
@@ -141,7 +136,7 @@ class ReleaseSchema(NamedSchema):
     @validates(skip_on_field_errors=False)
     def refuse_names_twice(self, release: Release, **_: Any) -> None:
         for name in release.get("extra", ()):
-            if name in self.fields:
+            if name in self.dump_fields:
                 what = f"{name} is a property of every release; write it outside extra"
                 raise ValidationError({"extra": {name: [NameProblem(what)]}})
 
@@ -155,8 +150,12 @@ class ChangeSchema(ReleaseSchema):
 
     @validates(pass_original=True, skip_on_field_errors=False)
     def require_after(self, _change: Any, original: Any, **_: Any) -> None:
-        if isinstance(original, Mapping) and original.get("after") is None:
+        if not isinstance(original, Mapping):
+            return
+        if original.get("after") is None:
             raise ValidationError({"after": ["is missing; add after: 3 calls, or after: 30s"]})
+        if not any(value is not None for name, value in original.items() if name != "after"):
+            raise ValidationError("changes nothing; add what is different then, such as a status")
 
 
 def staged(release: Release, stage: int) -> Release:

@@ -64,10 +64,10 @@ class Scenario:
     def definition(self) -> tuple[Release, ...]:
         """All releases as loaded, with their changes; `at` makes of them what is served."""
         inherited = self.base.definition if self.base else ()
-        made = generated(**self.size) if self.size else ()
+        made = generated(**self.size, beside=inherited) if self.size else ()
         by_id = {release["id"]: release for release in inherited}
         for id_ in self.removed:
-            del by_id[id_]
+            by_id.pop(id_, None)
         by_id |= {release["id"]: release for release in (*made, *self.own)}
         return tuple(by_id.values())
 
@@ -108,8 +108,8 @@ class Scenario:
         return self._compiled(releases)
 
     def _compiled(self, releases: Iterable[Release]) -> Releases:
-        present = [release for release in releases if not release.get("absent")]
-        return Releases(completed(present), as_written=self.order == "as-written")
+        present = [release for release in completed(releases) if not release.get("absent")]
+        return Releases(present, as_written=self.order == "as-written")
 
 
 class ScenarioSchema(NamedSchema):
@@ -126,7 +126,7 @@ class ScenarioSchema(NamedSchema):
     order = Choice(*ORDERS)
     faults = fields.Nested(
         FaultSchema(many=True),
-        error_messages={"type": "expected a list of faults, such as - respond: {status: 503}"},
+        error_messages={"type": "expected a list of faults, such as - respond: {{status: 503}}"},
     )
     generate = fields.Nested(GenerateSchema)
     remove = fields.List(
@@ -287,8 +287,20 @@ class _Family:
                 scenario = _joined(path.stem, loaded, base)
         except ValidationError as error:
             document.add(error.messages_dict)
+            if "extends" not in error.messages_dict:
+                document.add(self._base_problems(path.stem, document.values))
         self.problems += document.problems
         return None if document.problems else scenario
+
+    def _base_problems(self, name: str, values: Any) -> Mapping[str, Any]:
+        """What is wrong with `extends` in values that have other problems, too."""
+        extended = values.get("extends") if isinstance(values, Mapping) else None
+        if isinstance(extended, str):
+            try:
+                self.base(name, extended)
+            except ValidationError as error:
+                return error.messages_dict
+        return {}
 
 
 def _joined(name: str, loaded: Mapping[str, Any], base: Scenario | None) -> Scenario:

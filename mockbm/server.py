@@ -49,9 +49,13 @@ class _Task(WSGITask):  # type: ignore[misc]
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        environ[PAUSE] = self.channel.server.pause
+        environ[PAUSE] = self.pause
         environ[BREAK] = self.break_connection
         return environ
+
+    def pause(self, seconds: float) -> None:
+        if not self.channel.server.pause(seconds):
+            self.broken = "empty"
 
     def break_connection(self, kind: str) -> None:
         self.broken = kind
@@ -174,7 +178,9 @@ class MockServer:
         )
         self._server.channel_class = _Channel
         self._server.pause = self._pause
-        self._thread = threading.Thread(target=self._server.run, name="mockbm", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop, args=(self._server,), name="mockbm", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -191,22 +197,24 @@ class MockServer:
         # The threads go first: each of them wakes the loop when it is done with a request, which
         # must not be closed by then.
         server.task_dispatcher.shutdown(timeout=1)
-
-        def close() -> None:
-            for channel in list(server.active_channels.values()):
-                channel.handle_write()
-            wasyncore.close_all(server._map)
-
-        # The loop sleeps in select() for up to a second; the trigger wakes it, and it ends
-        # because nothing is left to wait for.
-        server.trigger.pull_trigger(close)
+        server.pull_trigger()  # the loop sleeps for up to a second
         thread.join()
+        for channel in list(server.active_channels.values()):
+            channel.handle_write()
+        wasyncore.close_all(server._map)
 
-    def _pause(self, seconds: float) -> None:
-        """Wait in the thread of a request; another thread takes its place meanwhile."""
+    def _loop(self, server: Any) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait in the thread of a request; another thread takes its place meanwhile.
+
+        Returns: whether the time is over; False where the server stops before.
+        """
         self._count_pausing(1)
         try:
-            self._stopping.wait(seconds)
+            return not self._stopping.wait(seconds)
         finally:
             self._count_pausing(-1)
 

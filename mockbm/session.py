@@ -102,23 +102,32 @@ class Session:
     """One client's private view: its API key, active scenario, counters, clock and journal.
 
     Made by a `Mock`. Any number of threads may use it.
-    pinned: it belongs to a key of the form `KEY@SCENARIO`, and comes back when it is ended.
+    clock: that of the session to whose key this one is pinned, as `KEY@SCENARIO`. Such a session
+        comes back when it is ended. None for any other session.
     """
 
     def __init__(
-        self, mock: Mock, id_: str, api_key: str, label: str, start: Scenario, pinned: bool = False
+        self,
+        mock: Mock,
+        id_: str,
+        api_key: str,
+        label: str,
+        start: Scenario,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self.id = id_
         self.api_key = api_key
         self.label = label
-        self.pinned = pinned
+        self.pinned = clock is not None
         self.last_used = time.monotonic()
         self._mock = mock
         self._start = start
+        self._clock = clock or mock.clock
         self.view = self._fresh_view()
 
     def _fresh_view(self) -> View:
-        return self._view(self._start, 1, Journal(self._mock.journal_size), self._mock.clock)
+        return self._view(self._start, 1, Journal(self._mock.journal_size), self._clock)
 
     def _view(self, scenario: Scenario, revision: int, journal: Journal, clock: Clock) -> View:
         self._mock.require_socket_for(scenario)

@@ -63,12 +63,16 @@ class Clock:
     def __init__(self, set_to: datetime | None = None) -> None:
         self.set_to = set_to
         self._ahead = timedelta()
+        # Counted on from here, so that it never goes back, even where the machine's clock does.
+        self._began = (time.time(), time.monotonic())
 
     def now(self) -> datetime:
         """The moment it shows, UTC."""
         if self.set_to is not None:
             return self.set_to
-        return datetime.fromtimestamp(time.time(), timezone.utc) + self._ahead
+        wall, monotonic = self._began
+        seconds = wall + time.monotonic() - monotonic
+        return datetime.fromtimestamp(seconds, timezone.utc) + self._ahead
 
     def advanced(self, seconds: float) -> Clock:
         """A clock that shows `seconds` later. Raises: ValueError beyond `LAST`."""
@@ -77,6 +81,7 @@ class Clock:
             raise ValueError(f"a clock can show at most {outgoing(LAST)}")
         later = Clock(None if self.set_to is None else self.set_to + step)
         later._ahead = self._ahead + step
+        later._began = self._began
         return later
 
 

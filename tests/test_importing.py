@@ -1,0 +1,429 @@
+"""Answers of real servers becoming scenario files, and scenarios surviving as text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scenario_rows import write
+
+from mockbm import MockServer
+from mockbm.importing import imported, scenario_text
+from mockbm.releases import ReleaseSchema
+from mockbm.scenario import Scenario, inline_scenario, load_scenarios, shipped_scenarios
+
+STATIC = [
+    name
+    for name, scenario in load_scenarios(shipped_scenarios()).items()
+    if scenario.api_keys and not scenario.is_live and scenario.size is None
+]
+RUN = [sys.executable, "-c", "from mockbm.cli import main; main(prog_name='mockbm')"]
+LEAST = {"id": 1, "number": "1", "applicationId": 1, "applicationName": "A"}
+
+
+def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run `mockbm import` to its end."""
+    command = [*RUN, "import", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=60)
+
+
+def fetched(directory: Path, scenario: str) -> bytes:
+    """What a mock with the scenarios of a directory answers over HTTP."""
+    with MockServer(directory, scenario) as server:
+        headers = {"X-ApiKey": server.api_key}
+        request = urllib.request.Request(f"{server.url}/api/releases", headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body: bytes = answer.read()
+    return body
+
+
+def body(scenario: Scenario) -> bytes:
+    """All releases of a scenario that is not live."""
+    return scenario.releases.body(range(len(scenario.releases)))
+
+
+def loaded(directory: Path, values: Any) -> Scenario:
+    """A scenario after its way through a file."""
+    text = scenario_text(values)
+    (directory / "t.yaml").write_text(text, encoding="utf-8", newline="")
+    return load_scenarios(directory)["t"]
+
+
+def served_again(directory: Path, *answers: bytes, anonymize: bool = False) -> bytes:
+    """What the scenario answers that is imported from these answers."""
+    named = ((f"{number}.json", answer) for number, answer in enumerate(answers))
+    return body(loaded(directory, imported(named, anonymize=anonymize)))
+
+
+def array(*releases: dict[str, Any]) -> bytes:
+    """An answer with releases that have what is required, and this."""
+    return json.dumps([LEAST | release for release in releases]).encode()
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_round_trip(name: str, tmp_path: Path) -> None:
+    """What the mock answers can be imported and served, and it is the same bytes."""
+    answer = fetched(shipped_scenarios(), name)
+    (tmp_path / "all.json").write_bytes(answer)
+    done = run(tmp_path / "all.json", "--output", tmp_path / "ours.yaml")
+    count = len(json.loads(answer))
+    said = f"{tmp_path / 'ours.yaml'}: {count} releases\n"
+    assert (done.returncode, done.stdout.decode(), done.stderr) == (0, said, b"")
+    assert fetched(tmp_path, "ours") == answer
+
+
+AS_WRITTEN = {
+    "otherwise": "extends: documented\norder: as-written\n",
+    "the same": "extends: single\norder: as-written\n",
+    "oldest first": "extends: every-status\norder: as-written\nremove: []\n",
+    "with odd values": "extends: unicode-and-odd-values\norder: as-written\n",
+    "generated": "generate: {releases: 120, applications: 5}\norder: as-written\n",
+}
+
+
+@pytest.mark.parametrize("content", AS_WRITTEN.values(), ids=AS_WRITTEN)
+def test_round_trip_in_an_order_of_its_own(content: str, tmp_path: Path) -> None:
+    """An answer in whatever order is served in that order."""
+    write(tmp_path, {"t.yaml": content})
+    answer = body(load_scenarios(tmp_path)["t"])
+    ids = [release["id"] for release in json.loads(answer)]
+    values = imported([("a.json", answer)])
+    assert ("order" in values) == (
+        body(inline_scenario({"releases": json.loads(answer)})) != answer
+    )
+    again = body(loaded(tmp_path, values))
+    assert [release["id"] for release in json.loads(again)] == ids
+    assert again == answer
+
+
+JSONS = [
+    *("0", "-1", "0.5", "-0.0", "1e+20", "1e-07", "1.5e+300", "5e-324", "123456789012"),
+    *("12345678901234567890123", "123456789012345678901234567890", "-1" + "0" * 40),
+    *("true", "false", "null", "[]", "{}", "[[],{}]", '[null,true,0.5,"0.5",{"a":[1,"1"]}]'),
+    *('""', '" "', '"0.5"', '"1e+20"', '"010"', '"null"', '"~"', '"true"', '"no"', '"2024-03-04"'),
+    *('"2024-03-04T09:03:43.9200000Z"', '"now-3d"', '"🚀"', '"é\\"\\\\\'"', '"a\\nb\\r\\n\\tc"'),
+    *('"a\\n"', '"\\n a"', '"- a"', '"a: b"', '"a #b"', '"{"', '"<<"', '"\\u0000\\u001b\\u007f"'),
+    *('"a\u2028b"', '"a \u2029 b"', '"a\x85b"', '"\ufeff"', '"\ufdd1"', '"\ufdd1\u2028"'),
+    *('{"":1,"~":2,"1":3,"a b":4,"<<":5,"a: b":6,"true":7,"🚀":8}', '{"a\u2028b":1}'),
+    *('{"deployables":[1],"extra":{"id":1},"id":"x"}', '{"a":{"b":{"c":{"d":[{"e":null}]}}}}'),
+    json.dumps("x " * 200),
+    "[" * 20 + "]" * 20,
+]
+
+
+@pytest.mark.parametrize("text", JSONS, ids=lambda text: ascii(text)[:40])
+def test_unknown_properties_are_served_verbatim(text: str, tmp_path: Path) -> None:
+    """A property that mockbm does not know keeps its name and its value, as they were written."""
+    written = json.dumps(json.loads(text), ensure_ascii=False) if text.startswith('"') else text
+    names = ("zeta", "a b", "1", "null", "Id", "~")
+    unknown = ",".join(f'"{name}":{written}' for name in names)
+    least = body(inline_scenario({"releases": [LEAST]}))
+    answer = least[:-2] + f",{unknown}}}]".encode()
+    assert served_again(tmp_path, answer) == answer
+
+
+def test_properties_named_like_keys_of_files_are_served_verbatim(tmp_path: Path) -> None:
+    """A server's own property `absent`, `changes` or `extra` is one that mockbm does not know."""
+    least = body(inline_scenario({"releases": [LEAST]}))
+    answer = least[:-2] + b',"absent":true,"changes":[],"extra":{"a":1}}]'
+    assert served_again(tmp_path, answer) == answer
+
+
+def test_odd_line_ends_in_names(tmp_path: Path) -> None:
+    """A name with a line end that only YAML 1.1 knows is pasted as well as a text with one."""
+    release = json.dumps(LEAST | {"deployables": [{"a\u2028b": 1}]}, ensure_ascii=False)
+    write(tmp_path, {"t.yaml": f"releases: [{release}]\n"})
+    answer = json.loads(body(load_scenarios(tmp_path)["t"]))
+    assert answer[0]["deployables"] == [{"a\u2028b": 1}]
+
+
+def test_of_several_files_the_last_wins(tmp_path: Path) -> None:
+    """Several answers become one scenario; a release that occurs again is the later one's."""
+    (tmp_path / "a.json").write_bytes(array({"template": "old"}, {"id": 2}))
+    (tmp_path / "b.json").write_bytes(b"\xef\xbb\xbf" + array({"id": 3}, {"template": "new"}))
+    done = run(tmp_path / "a.json", tmp_path / "b.json", "--output", tmp_path / "t.yaml")
+    assert done.returncode == 0, done
+    scenario = load_scenarios(tmp_path)["t"]
+    found = {release["id"]: release.get("template") for release in scenario.definition}
+    assert found == {1: "new", 2: None, 3: None}
+    files = f"{tmp_path / 'a.json'}, {tmp_path / 'b.json'}"
+    assert scenario.description == f"What a server answered, imported from {files}."
+
+
+def test_ids_may_be_written_in_two_ways(tmp_path: Path) -> None:
+    """An id in quotes is the same id, so that the later release wins there, too."""
+    again = served_again(tmp_path, array({"template": "old"}), array({"id": "1"}))
+    assert again == body(inline_scenario({"releases": [LEAST]}))
+
+
+def test_from_standard_input_to_standard_output(tmp_path: Path) -> None:
+    """`-` is the standard input, and without --output the file goes to the standard output."""
+    done = run("-", stdin=array({"name": "Ü 🚀"}))
+    assert (done.returncode, done.stderr) == (0, b"")
+    (tmp_path / "t.yaml").write_bytes(done.stdout)
+    assert json.loads(body(load_scenarios(tmp_path)["t"]))[0]["name"] == "Ü 🚀"
+
+
+def test_a_tidy_file(tmp_path: Path) -> None:
+    """The file is what somebody would have written: nothing that goes without saying."""
+    answer = body(load_scenarios(shipped_scenarios())["documented"])
+    (tmp_path / "all.json").write_bytes(answer[:-2] + b',"new":null,"newer":"1"}]')
+    done = run(tmp_path / "all.json")
+    text = done.stdout.decode()
+    assert text.startswith(f"description: What a server answered, imported from {tmp_path}/all.")
+    assert not [word for word in ("Package", "releaseN", "deployables", "order") if word in text]
+    assert text.count("  name: ") == 4
+    assert text.splitlines()[2:6] == [
+        "- id: 4",
+        "  number: 1.0.1",
+        "  sequence: 2",
+        "  status: active",
+    ]
+    assert text.endswith("  extra:\n    new: null\n    newer: '1'\n")
+
+
+def test_persons_get_other_names(tmp_path: Path) -> None:
+    """With --anonymize, no person's name is left: one alias for each, and SYSTEM stays."""
+    answer = array(
+        {
+            "status": "canceled",
+            "createdBy": "MikeJones",
+            "canceledBy": "Mike",
+            "name": "for MikeJones, by AnnBrown (Mike)",
+            "applicationName": "Mikes",
+            "deployables": [{"requestedBy": "AnnBrown", "note": ["ask mike@x.org", "or Mike."]}],
+            "approval": {"ownerEmail": "mike@x.org", "approvedBy": ["AnnBrown", "SYSTEM"]},
+        },
+        {"id": 2, "createdBy": "SYSTEM", "approver": {"userName": "a.*b"}, "note": "a.*b aXXb"},
+        {"id": 3, "createdBy": "AnnBrown", "lastUser": "", "deployables": [{"MikeJones": 1}]},
+    )
+    (tmp_path / "all.json").write_bytes(answer)
+    done = run("--anonymize", tmp_path / "all.json", "--output", tmp_path / "t.yaml")
+    assert done.returncode == 0, done
+    text = (tmp_path / "t.yaml").read_text(encoding="utf-8")
+    by_id = {item["id"]: item for item in json.loads(body(load_scenarios(tmp_path)["t"]))}
+    first = by_id[1]
+    mike_jones, mike, ann = first["createdBy"], first["canceledBy"], by_id[3]["createdBy"]
+    mail = first["approval"]["ownerEmail"]
+    aliases = {mike_jones, mike, ann, mail, by_id[2]["approver"]["userName"]}
+    assert aliases == {f"Person{number}" for number in range(1, 6)}
+    assert first["name"] == f"for {mike_jones}, by {ann} ({mike})"
+    assert first["applicationName"] == "Mikes"
+    assert first["deployables"] == [{"requestedBy": ann, "note": [f"ask {mail}", f"or {mike}."]}]
+    assert first["approval"]["approvedBy"] == [ann, "SYSTEM"]
+    assert by_id[2]["createdBy"] == "SYSTEM"
+    assert by_id[2]["note"] == f"{by_id[2]['approver']['userName']} aXXb"
+    assert by_id[3]["lastUser"] == ""
+    names = ("MikeJones", "AnnBrown", "mike@x.org", "a.*b")
+    assert not [name for name in names if name in text]
+
+
+ODD_PERSONS = ["active", "A", "1", "Z", "2024", "id", "00", "Person2", "é", "-", "\\g<0>"]
+
+
+@pytest.mark.parametrize("person", ODD_PERSONS)
+def test_persons_whose_names_mean_something_else(person: str, tmp_path: Path) -> None:
+    """Whatever a person is called, the rest of the release stays a release."""
+    answer = array(
+        {"status": "active", "createdBy": person, "createdOn": "2024-03-04T09:00:00-00:00"}
+    )
+    found = json.loads(served_again(tmp_path, answer, anonymize=True))[0]
+    kept = (found["status"], found["createdOn"], found["createdBy"])
+    assert kept == ("active", "2024-03-04T09:00:00.0000000Z", "Person1")
+
+
+def test_persons_that_are_numbers(tmp_path: Path) -> None:
+    """A person whose name came as a number gets another one, too."""
+    answer = array({"createdBy": 4711})
+    assert json.loads(served_again(tmp_path, answer, anonymize=True))[0]["createdBy"] == "Person1"
+
+
+ERRORS: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "-: file: is no JSON: "),
+    "no JSON": (b"<html>", "-: file: is no JSON: Expecting value"),
+    "half": (array({})[:-9], "-: file: is no JSON: "),
+    "no UTF-8": (b"[\xff]", "-: file: is no JSON: 'utf-8' codec"),
+    "deep": (b"[" * 100_000, "-: file: is no JSON: "),
+    "an object": (b"{}", "-: file: is no JSON array of releases, as the endpoint answers it\n"),
+    "null": (b"null", "-: file: is no JSON array of releases, as the endpoint answers it\n"),
+    "numbers": (b"[1]", "-: [0]: expected a release, as in `- id: 1`"),
+    "list in list": (b"[[]]", "-: [0]: expected a release, as in `- id: 1`"),
+    "wrong values": (
+        array({}, {"id": 2, "status": "Active", "createdOn": "x"}),
+        "-: [1].createdOn: 'x' is not a date; write it like 2024-03-04 or "
+        "2024-03-04T09:03:43.9200000Z, with at most seven decimals\n"
+        "-: [1].status: 'Active' is not one of active, canceled, deployed; did you mean active?\n",
+    ),
+    "things left out": (b'[{"id":1,"number":"1","applicationId":1}]', "[0].applicationName: is "),
+    "unknown not a number": (array({"x": float("nan")}), "-: "),
+    "unknown half a letter": (array({"x": "\ud83d"}), "-: "),
+    "unknown half a letter in a name": (array({"\ud83d": 1}), "-: "),
+    "known half a letter": (array({"name": "\ud83d"}), "-: [0].name: "),
+    "unknown too deep": (array({"x": json.loads("[" * 40 + "]" * 40)}), "-: "),
+    "known too deep": (array({"deployables": json.loads("[" * 40 + "]" * 40)}), "-: "),
+    "id a list": (array({"id": [1]}), "-: [0].id: a list is not an integer"),
+}
+
+
+@pytest.mark.parametrize(("answer", "message"), ERRORS.values(), ids=ERRORS)
+def test_what_cannot_be_imported(answer: bytes, message: str, tmp_path: Path) -> None:
+    """What is no answer of releases is refused in a line, and no file comes of it."""
+    output = tmp_path / "t.yaml"
+    done = run("-", "--output", output, stdin=answer)
+    said = done.stderr.decode().replace("<stdin>", "-")
+    assert "Traceback" not in said
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert message in said
+    assert not output.exists()
+
+
+def test_files_that_are_there_or_not(tmp_path: Path) -> None:
+    """A file to read has to be there, one to write must not; usage errors have status 2."""
+    (tmp_path / "a.json").write_bytes(array({}))
+    (tmp_path / "t.yaml").write_text("mine")
+    done = run(tmp_path / "a.json", "--output", tmp_path / "t.yaml")
+    said = f"cannot write {tmp_path / 't.yaml'}: File exists\n"
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", said)
+    assert (tmp_path / "t.yaml").read_text() == "mine"
+    done = run(tmp_path / "a.json", "--output", tmp_path / "no" / "t.yaml")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().endswith("No such file or directory\n")
+    for arguments, message in {
+        (tmp_path / "b.json",): b"b.json': No such file or directory",
+        (tmp_path,): b"Is a directory",
+        (tmp_path / "a.json", "--output", tmp_path): b"is a directory",
+        (): b"Missing argument 'FILE...'",
+    }.items():
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert message in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
+def test_a_file_with_an_odd_name(tmp_path: Path) -> None:
+    """Whatever the file is called that is imported, a scenario comes of it."""
+    odd = tmp_path / b"a: \xff #'b\n.json".decode(errors="surrogateescape")
+    odd.write_bytes(array({}))
+    done = run(odd, "--output", tmp_path / "t.yaml")
+    assert done.returncode == 0, done.stderr.decode()[-300:]
+    assert len(load_scenarios(tmp_path)["t"].releases) == 1
+
+
+LETTERS = (
+    "ab1 \t\n\r\x00\x07\x1b\x7f\x85\xa0\u2028\u2029\ufeff\ufdd0\ufdd2\U0010ffff🚀é'\"\\:#-~|>{,%"
+)
+WORDS = "null ~ 1.10 no true - : << = #x !x &x *x @x %x ? 0x1F 1e3 .nan 2024-03-04 now-3d"
+some_text = (
+    st.sampled_from([*WORDS.split(), "- x", ": ", "a: b", " a ", "a #b", "---", "...", "x " * 90])
+    | st.text(st.sampled_from(LETTERS), min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+)
+a_text = some_text | st.just("")
+number = st.integers(-(2**31), 2**31 - 1)
+date = st.sampled_from(["2024-03-04", "2024-03-04T09:03:43.9200000Z", "2024-03-04 09:03+02:00"])
+day = date | st.sampled_from(["now", "now-3d", "now+1.5h"])
+leaf = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+value = st.recursive(
+    leaf | a_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(a_text, inner, max_size=3),
+    max_leaves=6,
+)
+known = ReleaseSchema().fields
+life = st.sampled_from(
+    [
+        {"status": "active"},
+        {"status": "deployed"},
+        {"status": "canceled"},
+        {"status": "canceled", "canceledBy": "null", "canceledOn": "now-1h"},
+        {"status": None},
+        {},
+    ]
+)
+optional = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("name", "template", "createdBy", "pipelineName"), a_text | st.none()),
+        **dict.fromkeys(("furthestBuildNumber", "latestBuildNumber"), a_text),
+        **dict.fromkeys(("sequence", "pipelineId", "furthestBuildId", "latestBuildId"), number),
+        **dict.fromkeys(("createdOn", "targetDate"), day),
+        "deployables": st.lists(value, max_size=2),
+        "extra": st.dictionaries(a_text.filter(lambda name: name not in known), value, max_size=3),
+        "absent": st.booleans(),
+        "changes": st.builds(
+            lambda steps: [{"after": f"{i} calls", **step} for i, step in enumerate(steps)],
+            st.lists(
+                st.tuples(
+                    life, st.fixed_dictionaries({}, optional={"name": a_text, "targetDate": day})
+                )
+                .map(lambda two: two[0] | two[1])
+                .filter(lambda step: any(value is not None for value in step.values())),
+                max_size=3,
+            ),
+        ),
+    },
+)
+release = st.builds(
+    lambda required, others, state: {**required, **others, **state},
+    st.fixed_dictionaries(
+        {
+            "id": st.integers(1, 12) | number,
+            "number": some_text | st.integers(0, 9),
+            "applicationId": st.integers(1, 2) | number,
+            "applicationName": some_text,
+        }
+    ),
+    optional,
+    life,
+)
+fault = st.fixed_dictionaries(
+    {"respond": st.fixed_dictionaries({"status": st.integers(400, 599), "body": a_text})},
+    optional={
+        "when": st.fixed_dictionaries({"applicationName": a_text}),
+        "after": st.integers(0, 9),
+    },
+)
+scenario_values = st.fixed_dictionaries(
+    {"releases": st.lists(release, max_size=4, unique_by=lambda item: item["id"])},
+    optional={
+        "description": a_text,
+        "apiKeys": st.lists(some_text, max_size=2),
+        "order": st.sampled_from(["newest-first", "as-written", None]),
+        "faults": st.lists(fault, max_size=2),
+        "generate": st.fixed_dictionaries({"releases": st.integers(0, 3), "seed": number}),
+    },
+)
+NOW = datetime(2024, 3, 4, tzinfo=timezone.utc)
+
+
+def at_every_stage(scenario: Scenario) -> list[bytes]:
+    """What a scenario answers from its first to its last change."""
+    found = []
+    for stage in range(4):
+        stages = tuple(min(stage, len(release["changes"])) for release in scenario.changing)
+        releases = scenario.at(stages, NOW)
+        found.append(releases.body(range(len(releases))))
+    return found
+
+
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(values=scenario_values)
+def test_any_scenario_survives_as_text(values: dict[str, Any], tmp_path: Path) -> None:
+    """Whatever a scenario says, its text says the same: equal when loaded, equal when served."""
+    wanted = inline_scenario(values)
+    found = loaded(tmp_path, values)
+    for part in ("description", "api_keys", "order", "faults", "size", "definition"):
+        assert getattr(found, part) == getattr(wanted, part)
+    assert at_every_stage(found) == at_every_stage(wanted)
