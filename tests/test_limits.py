@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -101,7 +102,9 @@ bodies = st.binary(max_size=200) | st.builds(
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "PROPFIND"]),
     path=st.sampled_from(["/api/releases", "/API/Releases/", "/__admin/scenario"])
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda text: f"/{text}"),
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(
+        lambda text: f"/{quote(text)}"
+    ),
     query=st.dictionaries(names, st.text(max_size=20), max_size=3),
     body=bodies,
     headers=headers,
