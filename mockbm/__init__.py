@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .document import ScenarioError
     from .journal import Entry
     from .mock import UnknownName
-    from .pytest_plugin import MockbmFixture
+    from .pytest_plugin import MockbmFixture as MockbmFixture
     from .server import MockServer
 
 __version__ = "0.1.0"
@@ -18,7 +18,6 @@ __all__ = [
     "AdminClient",
     "Entry",
     "MockServer",
-    "MockbmFixture",
     "ScenarioError",
     "UnknownName",
     "create_app",

@@ -58,7 +58,7 @@ class RequestsSchema(NamedSchema):
     count = Integer(validate=validate.Range(min=0))
 
 
-_WHOLE = {"releases", "extends", "generate"}
+WHOLE = {"releases", "extends", "generate", "faults"}
 """Keys that show that a body is a whole scenario, and not the name of one."""
 
 
@@ -77,6 +77,11 @@ def _unknown_name(error: UnknownName) -> Response:
         return problem(404, "Unknown session", f"{error}; it may have ended", name=error.name)
     more = {"name": error.name, "scenarios": error.known, "nearest": error.nearest}
     return problem(404, "Unknown scenario", str(error), **more)
+
+
+@blueprint.errorhandler(RuntimeError)
+def _not_now(error: RuntimeError) -> Response:
+    return problem(409, "Not possible", str(error))
 
 
 @blueprint.errorhandler(ScenarioError)
@@ -111,6 +116,10 @@ def _let_in() -> Response | None:
 
 def refuse(error: HTTPException) -> Response:
     """Any other failure of an admin call, such as a wrong path or verb."""
+    if error.code == 404:
+        error.description = f"there is nothing at {request.path}; the README lists the calls"
+    elif error.code == 415:
+        error.description = "say that the body is JSON: set Content-Type: application/json"
     return problem(error.code or 500, error.name, error.description or error.name)
 
 
@@ -126,7 +135,7 @@ def list_scenarios() -> Response:
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
     stages = (0,) * len(scenario.changing)
-    releases = scenario.at(stages, current_mock().clock.now())
+    releases = scenario.at(stages, current_mock().default.view.clock.now())
     more = {
         "active": scenario is current_mock().default.view.scenario,
         "order": scenario.order,
@@ -147,7 +156,7 @@ def show_active(id_: str | None = None) -> Response:
 def switch_scenario(id_: str | None = None) -> Response:
     session = _session(id_)
     body = _body()
-    if isinstance(body, dict) and "name" not in body and _WHOLE & body.keys():
+    if isinstance(body, dict) and "name" not in body and body.keys() & WHOLE:
         session.use_values(body)
     else:
         session.use(SwitchSchema().load(body)["name"])

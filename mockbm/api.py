@@ -23,10 +23,10 @@ from werkzeug.routing import BaseConverter, Map
 
 from .faults import Fault, Verdict
 from .fields import nearest
-from .journal import MAX_IDS, MAX_TEXT
+from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT
 from .memory import REMEMBER
-from .mock import PIN, Admission, Mock
-from .parameters import HIDDEN, Received, printable, receive
+from .mock import Admission, Mock
+from .parameters import Received, printable, receive
 from .selection import FILTERS
 from .session import View
 
@@ -43,6 +43,9 @@ PAUSE = "mockbm.pause"
 
 BREAK = "mockbm.break"
 """In the WSGI environment: a function that breaks the connection in the way it is told."""
+
+MAX_PROBLEMS = 30
+"""Lines that a 400 has at most."""
 
 MAX_HEADER = 1_000
 """Characters of an explanation that go into its header."""
@@ -69,19 +72,23 @@ class Exchange:
     ids: tuple[int, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    nothing_arrives: bool = False
 
     @property
     def view(self) -> View:
         """The state that this request was given; it keeps to it."""
         return self.admission.view
 
-    def hide_keys(self, text: str) -> str:
-        """`text` without the API keys that this request sent or could have sent."""
-        sent = self.received.api_key or ""
-        for key in {sent, sent.rpartition(PIN)[0], *self.view.scenario.api_keys} - {""}:
-            if text == key or len(key) >= 6:  # shorter ones are parts of ordinary words
-                text = text.replace(key, HIDDEN)
-        return text
+    def hide(self, text: str) -> str:
+        """`text`, which the client sent, without API keys."""
+        return current_mock().hide(text, self.received.api_key)
+
+    def shown(self) -> dict[str, Any]:
+        """The parameters as they may be written anywhere."""
+        return {
+            name: self.hide(item.value) if isinstance(item.value, str) else item.value
+            for name, item in self.received.parameters.items()
+        }
 
 
 class AnyCase(BaseConverter):
@@ -121,13 +128,13 @@ def get_releases(**_: str) -> Response:
         raise received.failure  # the key may have been in the body that was too large
     if exchange.admission.refusal:
         return _refuse_key(exchange)
-    problems = {name: [what] for name, what in received.problems.items()}
+    problems = {name: [exchange.hide(what)] for name, what in received.problems.items()}
     loaded: dict[str, Any] = {}
     try:
         loaded = current_mock().filter_schema.load(received.values())
-    except ValidationError as error:
-        for name in received.parameters:
-            problems.setdefault(name, []).extend(error.messages_dict.get(name, ()))
+    except ValidationError:
+        for name, texts in _complaints(exchange).items():
+            problems.setdefault(name, []).extend(texts)
     if any(problems.values()):
         return _refuse(exchange, problems)
     filters = {name: loaded[name] for name in received.parameters if name in loaded}
@@ -139,15 +146,32 @@ def get_releases(**_: str) -> Response:
         request.environ.get(PAUSE, time.sleep)(verdict.delay)
     if verdict.fault and not verdict.fault.connection:
         return _respond(exchange, verdict, verdict.fault)
-    releases = exchange.view.releases()
+    releases = exchange.view.releases(counts=verdict.fault is None)
     selection = releases.select(filters)
-    exchange.explanation = releases.explain(selection)
+    shown = exchange.shown()
+    steps = [
+        step
+        if shown[step.name] == received.parameters[step.name].value
+        else step._replace(value=shown[step.name])
+        for step in selection.steps
+    ]
+    exchange.explanation = releases.explain(selection._replace(steps=steps))
     exchange.count = len(selection.positions)
     exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
     body = releases.body(selection.positions)
     if verdict.fault:
         return _break(exchange, verdict, body)
     return Response(body, content_type=JSON)
+
+
+def _complaints(exchange: Exchange) -> Mapping[str, Sequence[str]]:
+    """What is wrong with the parameters, in words that have no API key in them."""
+    shown = exchange.shown()
+    try:
+        current_mock().filter_schema.load(shown)
+    except ValidationError as error:
+        return {name: error.messages_dict.get(name, ()) for name in shown}
+    return {}
 
 
 def _respond(exchange: Exchange, verdict: Verdict, fault: Fault) -> Response:
@@ -176,6 +200,7 @@ def _break(exchange: Exchange, verdict: Verdict, body: bytes) -> Response:
         exchange.explanation = why
         return Response(f"{why}; ask over a socket\n", 501, content_type=TEXT)
     request.environ[BREAK](kind)
+    exchange.nothing_arrives = kind != "truncate"
     return Response(body, content_type=JSON)
 
 
@@ -189,8 +214,13 @@ def _refuse_key(exchange: Exchange) -> Response:
 
 def _refuse(exchange: Exchange, problems: Mapping[str, Sequence[str]]) -> Response:
     """400 with one problem a line, as text [S]."""
-    found = [(printable(name), what) for name, texts in problems.items() for what in texts]
-    lines = [exchange.hide_keys(f"{name}: {what}") for name, what in found]
+    lines = [
+        f"{printable(exchange.hide(name))}: {what}"
+        for name, texts in problems.items()
+        for what in texts
+    ]
+    if len(lines) > MAX_PROBLEMS:
+        lines[MAX_PROBLEMS:] = [f"parameters: {len(lines) - MAX_PROBLEMS} further problems"]
     exchange.explanation = "; ".join(lines)
     text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
     return Response(text, 400, content_type=TEXT)
@@ -214,7 +244,7 @@ def _finish(response: Response) -> Response:
     if not for_admin():
         exchange: Exchange = g.exchange
         view = exchange.view
-        _record(exchange, response.status_code)
+        _record(exchange, 0 if exchange.nothing_arrives else response.status_code)
         response.headers[SCENARIO_HEADER] = view.scenario.name
         response.headers[REVISION_HEADER] = str(view.revision)
         response.headers[EXPLAIN_HEADER] = _for_header(exchange.explanation)
@@ -223,27 +253,25 @@ def _finish(response: Response) -> Response:
 
 def _record(exchange: Exchange, status: int) -> None:
     """Write the exchange into its journal and the log, without any API key."""
-    received, view, hide = exchange.received, exchange.view, exchange.hide_keys
-    if status != 403:  # a refused key is explained in our words alone
-        exchange.explanation = hide(exchange.explanation)
-    parameters = {
-        hide(name)[:MAX_TEXT]: hide(str(parameter.value))[:MAX_TEXT]
-        for name, parameter in received.parameters.items()
-    }
-    places = {hide(name)[:MAX_TEXT]: item.place for name, item in received.parameters.items()}
+    received, view, hide = exchange.received, exchange.view, exchange.hide
+    kept = [*received.parameters.items()][:MAX_PARAMETERS]
+    notes = [hide(note) for note in [*received.notes[:MAX_PARAMETERS], *exchange.notes]]
+    if len(received.parameters) > len(kept):
+        notes.append(f"{len(received.parameters) - len(kept)} further parameters are not kept")
+    shown = exchange.shown()
     entry = {
         "method": request.method[:MAX_TEXT],
         "path": hide(request.path)[:MAX_TEXT],
         "status": status,
         "scenario": view.scenario.name,
         "revision": view.revision,
-        "parameters": parameters,
-        "places": places,
+        "parameters": {hide(name)[:MAX_TEXT]: str(shown[name])[:MAX_TEXT] for name, _ in kept},
+        "places": {hide(name)[:MAX_TEXT]: parameter.place for name, parameter in kept},
         "count": exchange.count,
         "ids": exchange.ids,
-        "explanation": exchange.explanation[: MAX_TEXT * 4],
-        "ignored": tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored),
-        "notes": tuple(hide(note)[:MAX_TEXT] for note in [*received.notes[:20], *exchange.notes]),
+        "explanation": exchange.explanation[:MAX_EXPLANATION],
+        "ignored": tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored[:MAX_PARAMETERS]),
+        "notes": tuple(note[:MAX_TEXT] for note in notes),
     }
     conclude(view, entry, exchange.begun)
     if view.run is None and not exchange.admission.refusal:
@@ -252,11 +280,11 @@ def _record(exchange: Exchange, status: int) -> None:
 
 def conclude(view: View, entry: Mapping[str, Any], begun: float) -> None:
     """Write an answer into the journal of its view, and into the log."""
-    recorded = view.journal.record(
-        time=datetime.now(timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z",
-        duration=perf_counter() - begun,
-        **entry,
-    )
+    when = datetime.now(timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+    duration = perf_counter() - begun
+    recorded = view.journal.record(time=when, duration=duration, **entry)
+    if view.also is not None:
+        view.also.record(time=when, duration=duration, **entry)
     log.log(logging.WARNING if recorded.status == 403 else logging.INFO, "%s", recorded)
 
 

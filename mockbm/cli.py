@@ -194,7 +194,9 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
         _fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     try:
         if port_file:
-            port_file.write_text(f"{server.port}\n")
+            unfinished = port_file.with_name(f"{port_file.name}.{os.getpid()}")
+            unfinished.write_text(f"{server.port}\n")
+            unfinished.replace(port_file)  # so that nobody reads half of it
         click.echo(
             f"mockbm listening on {server.url} (scenario {server.active}); try: "
             f'curl -H "X-ApiKey: {_some_key(server)}" {server.url}/api/releases'
@@ -206,6 +208,8 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
         _fail(f"cannot write the port file: {error}")
     finally:
         server.stop()
+        if port_file:
+            port_file.unlink(missing_ok=True)
 
 
 @main.command()

@@ -6,6 +6,7 @@ replaces an HTTP library.
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -13,6 +14,7 @@ import urllib.request
 from typing import Any
 
 from .document import Problem, ScenarioError
+from .guard import is_loopback
 from .journal import Entry
 from .mock import UnknownName
 
@@ -33,6 +35,10 @@ class RemoteSession:
         self.token = token
         self.timeout = timeout
         self._path = path
+        # A proxy is for other machines: the mock on this one is none of its business.
+        here = is_loopback(urllib.parse.urlsplit(url).hostname or "localhost")
+        proxies = urllib.request.ProxyHandler({} if here else None)
+        self._open = urllib.request.build_opener(proxies).open
 
     @property
     def active(self) -> str:
@@ -41,7 +47,9 @@ class RemoteSession:
 
     def use(self, name: str) -> None:
         """Make another scenario active."""
-        self._call("PUT", f"{self._path}/scenario", {"name": name})
+        answer = self._call("PUT", f"{self._path}/scenario", {"name": name})
+        if not isinstance(answer, dict) or answer.get("name") != name:
+            raise RuntimeError(f"{self.url} is no mockbm: it took the call for something else")
 
     def use_values(self, values: Any) -> None:
         """Make a scenario active that is given as plain values, as in a scenario file."""
@@ -92,10 +100,12 @@ class RemoteSession:
         if self.token is not None:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+            with self._open(request, timeout=self.timeout) as response:
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             raise _refusal(self.url, error) from None
+        except http.client.HTTPException as error:
+            raise RuntimeError(f"{self.url} does not speak HTTP: {error!r}") from None
 
 
 class AdminClient(RemoteSession):

@@ -6,8 +6,10 @@ import hmac
 import ipaddress
 import socket
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from flask import Request
+if TYPE_CHECKING:
+    from flask import Request
 
 
 @dataclass(frozen=True)

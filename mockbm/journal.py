@@ -14,7 +14,13 @@ DEFAULT_SIZE = 1_000
 MAX_IDS = 100
 """Ids that one entry keeps of a long answer; `count` has how many there were."""
 
-MAX_TEXT = 500
+MAX_PARAMETERS = 30
+"""Parameters that one entry keeps."""
+
+MAX_EXPLANATION = 2_000
+"""Characters that an entry keeps of its explanation."""
+
+MAX_TEXT = 300
 """Characters that an entry keeps of one text that a client sent."""
 
 
@@ -25,6 +31,7 @@ class Entry:
     number: counts the requests of this journal from 1.
     time: when it was answered, UTC, as in `2024-03-04T09:03:43.920000Z`.
     path: without the query.
+    status: that of the answer; 0 where a fault let no answer arrive.
     parameters: what was understood: name to text. Names as BuildMaster spells them.
     places: name of a parameter to "query", "form" or "JSON".
     scenario, revision: what answered, as in the headers X-Mockbm-Scenario and X-Mockbm-Revision.

@@ -6,6 +6,8 @@ key the default session's, and `KEY@scenario` that scenario for this one request
 
 from __future__ import annotations
 
+import math
+import re
 import secrets
 import threading
 import time
@@ -20,10 +22,18 @@ from .journal import DEFAULT_SIZE
 from .memory import Answers
 from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
 from .selection import FilterSchema
-from .session import Session, View, clock_at
+from .session import Session, View, clock_at, new_id
 from .times import Clock
 
 DEFAULT_SCENARIO = "documented"
+
+HIDDEN = "***"
+"""Stands where a secret stood, in everything that mockbm writes."""
+
+SHORT_KEY = 6
+"""Letters from which on a key is no ordinary word."""
+
+_WORDS = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 PIN = "@"
 """Stands between an API key and the scenario that it is pinned to."""
@@ -87,7 +97,12 @@ class Mock:
         self.journal_size = journal_size
         self.max_sessions = max_sessions
         self.idle_seconds = idle_seconds
-        self.clock = Clock() if clock is None else clock_at(clock)
+        if math.isnan(idle_seconds):
+            raise ValueError("idle_seconds is no number")
+        try:
+            self.clock = Clock() if clock is None else clock_at(clock)
+        except ValueError as error:
+            raise ValueError(f"the clock: {error}") from None
         self.breaks_connections = breaks_connections
         self.writing = threading.RLock()
         self.scenarios: Mapping[str, Scenario] = load_scenarios(self.directory)
@@ -148,13 +163,11 @@ class Mock:
         Raises: UnknownName; RuntimeError where there are `max_sessions` already.
         """
         with self.writing:
-            start = self.scenario(scenario or self._start)
+            start = self.scenario(self._start if scenario is None else scenario)
             self._make_room()
-            return self._add(Session(self, _new_id(), secrets.token_urlsafe(24), label, start))
-
-    def _add(self, session: Session) -> Session:
-        self._sessions[session.id] = self._by_key[session.api_key] = session
-        return session
+            session = Session(self, new_id(), secrets.token_urlsafe(24), label, start)
+            self._sessions[session.id] = self._by_key[session.api_key] = session
+            return session
 
     def _make_room(self) -> None:
         self._end_idle()
@@ -165,28 +178,28 @@ class Mock:
             )
 
     def sessions(self) -> list[Session]:
-        """The sessions that have been opened and not ended, oldest first."""
+        """The sessions that have been opened and not ended, oldest first, and their pins."""
         with self.writing:
             self._end_idle()
-            return list(self._sessions.values())
+            opened = list(self._sessions.values())
+            return opened + [pin for item in (self.default, *opened) for pin in item.pins]
 
     def session(self, id_: str) -> Session:
         """The session of that id. Raises: UnknownName."""
-        session = self._sessions.get(id_)
-        if session is None:
-            raise UnknownName("session", id_)
-        return session
+        if id_ in self._sessions:
+            return self._sessions[id_]
+        for session in self.sessions():
+            if session.id == id_:
+                return session
+        raise UnknownName("session", id_)
 
     def end_session(self, id_: str, why: str = "it was ended by a call") -> None:
         """End a session. Raises: UnknownName."""
         with self.writing:
-            session = self.session(id_)
-            del self._sessions[id_], self._by_key[session.api_key]
-            if session.pinned:
-                return
-            for other in list(self._sessions.values()):
-                if other.pinned and other.api_key.rpartition(PIN)[0] == session.api_key:
-                    del self._sessions[other.id], self._by_key[other.api_key]
+            if id_ not in self._sessions:
+                raise UnknownName("session", id_)
+            session = self._sessions.pop(id_)
+            del self._by_key[session.api_key]
             self._endings[session.api_key] = why
             if len(self._endings) > KEPT_ENDINGS:
                 self._endings.popitem(last=False)
@@ -210,21 +223,13 @@ class Mock:
         if key in self.default.view.scenario.api_keys:
             return Admission(self.default.view)
         base, pinned, name = key.rpartition(PIN)
-        if pinned and self._knows(base):
-            session = self._session_of(base) or self.default
-            try:
-                scenario = self.scenario(name)
-            except UnknownName as error:
-                return Admission(session.view, f"the API key is pinned, but {error}")
-            view = replace(session.view, scenario=scenario, run=None, answers=Answers())
-            admission = self._enter(session, view, base)
-            if scenario.is_live and not admission.refusal:
-                return self._pin(key, scenario, admission)
-            return admission
+        parent = self._session_of(base)
+        if pinned and (parent is not None or self._is_accepted_somewhere(base)):
+            return self._pinned(key, parent or self.default, base, name)
         if key in self._endings or base in self._endings:
             why = self._endings.get(key) or self._endings[base]
             return self._refuse(f"the session of this API key has ended: {why}")
-        if self._knows(key):
+        if self._is_accepted_somewhere(key):
             others = [item.name for item in self.scenarios.values() if key in item.api_keys]
             return self._refuse(
                 f"scenario {self.default.active} does not accept this API key; "
@@ -232,20 +237,21 @@ class Mock:
             )
         return self._refuse("the API key is unknown")
 
-    def _pin(self, key: str, scenario: Scenario, admission: Admission) -> Admission:
-        """A pinned key has a session of its own where the scenario counts or changes."""
-        with self.writing:
-            session = self._by_key.get(key)
-            if session is None:
-                try:
-                    self._make_room()
-                    label = f"pinned to {scenario.name}"
-                    clock = admission.view.clock
-                    session = Session(self, _new_id(), key, label, scenario, clock=clock)
-                    self._add(session)
-                except (RuntimeError, ScenarioError) as error:
-                    return Admission(admission.view, str(error))
-            return Admission(session.view)
+    def _pinned(self, key: str, parent: Session, base: str, name: str) -> Admission:
+        """Decide about a key that sees one scenario, whatever is active."""
+        try:
+            scenario = self.scenario(name)
+        except UnknownName as error:
+            said = UnknownName(error.kind, self.hide(name, base), error.known)
+            return Admission(parent.view, f"the API key is pinned, but {said}")
+        view = replace(parent.view, scenario=scenario, run=None, answers=Answers())
+        admission = self._enter(parent, view, base)
+        if not scenario.is_live or admission.refusal:
+            return admission
+        try:
+            return Admission(parent.pinned_view(key, scenario))
+        except ScenarioError as error:
+            return Admission(view, str(error))
 
     def _enter(self, session: Session, view: View, key: str) -> Admission:
         accepted = view.scenario.api_keys
@@ -272,11 +278,22 @@ class Mock:
             session.last_used = time.monotonic()
         return session
 
-    def _knows(self, key: str) -> bool:
-        return key in self._by_key or any(
-            key in scenario.api_keys for scenario in self.scenarios.values()
-        )
+    def _is_accepted_somewhere(self, key: str) -> bool:
+        return any(key in scenario.api_keys for scenario in self.scenarios.values())
 
+    def hide(self, text: str, sent: str | None) -> str:
+        """`text`, which a client sent, without any API key in it.
 
-def _new_id() -> str:
-    return secrets.token_hex(8)
+        sent: the key of the request. Hidden are also the keys of all scenarios, as parts of a text
+        only where they are long enough not to be ordinary words, and those of all sessions.
+        """
+        keys = {key for scenario in self.scenarios.values() for key in scenario.api_keys}
+        if sent:
+            keys |= {sent, sent.rpartition(PIN)[0] or sent}
+        for key in keys:
+            if text == key or (len(key) >= SHORT_KEY and key in text):
+                text = text.replace(key, HIDDEN)
+        for word in _WORDS.findall(text):
+            if word in self._by_key or word in self._endings:
+                text = text.replace(word, HIDDEN)
+        return text

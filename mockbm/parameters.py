@@ -18,6 +18,7 @@ from flask import Request
 from werkzeug.exceptions import HTTPException
 
 from .fields import quoted
+from .mock import HIDDEN
 from .selection import FILTERS
 
 KEY_HEADER = "X-ApiKey"
@@ -26,12 +27,9 @@ KEY_PARAMETERS = ("key", "api_key")
 """Names of the key as a parameter, in lower case; both are taken in every place [O, C]."""
 
 MAX_FIELDS = 1_000
-"""Fields that a form may have."""
+"""Parameters that a request may have."""
 
-HIDDEN = "***"
-"""Stands where a secret stood, in everything that mockbm writes."""
-
-_SECRETS = ("apikey", "xapikey", "authorization", "password", "token")
+_SECRETS = ("apikey", "authorization", "password", "secret", "token")
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
 _KNOWN = {name.lower(): name for name in FILTERS}
 
@@ -87,6 +85,9 @@ def receive(request: Request) -> Received:
         received.problems["body"] = str(error)
     except HTTPException as error:
         received.failure = error
+    if len(found) > MAX_FIELDS:
+        received.problems["parameters"] = f"more than {MAX_FIELDS} are too many"
+        del found[MAX_FIELDS:]
     for parameter in found:
         if parameter.value is None or parameter.value == "":  # counts as not given [C]
             received.notes.append(f"{printable(parameter.name)} is empty, so it is not given")
@@ -113,14 +114,23 @@ def _take(received: Received, parameter: Parameter) -> None:
     name = _KNOWN.get(parameter.name.lower(), parameter.name)
     first = received.parameters.get(name)
     if first is None:
-        secret = name.lower().replace("-", "").replace("_", "") in _SECRETS
+        plain = name.lower().replace("-", "").replace("_", "")
+        secret = name not in FILTERS and any(word in plain for word in _SECRETS)
         value = HIDDEN if secret else parameter.value
         received.parameters[name] = Parameter(name, value, parameter.place)
     else:
         received.problems[name] = (
-            f"given twice, as {quoted(first.value)} in the {first.place} and as "
-            f"{quoted(parameter.value)} in the {parameter.place}; give it once"
+            f"given twice, as {_brief(first.value)} in the {first.place} and as "
+            f"{_brief(parameter.value)} in the {parameter.place}; give it once"
         )
+
+
+def _brief(value: Any) -> str:
+    """A value as it came, so that an API key in it is still found, or only what it is."""
+    if isinstance(value, str):
+        short = len(value) <= 40 and value.isprintable()
+        return f"'{value}'" if short else f"a text of {len(value)} letters"
+    return quoted(value)
 
 
 def _header_key(request: Request) -> str | None:

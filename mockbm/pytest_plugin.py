@@ -25,6 +25,9 @@ MARKER = (
 REFUSED = (400, 404, 405, 413)
 """Statuses that say that a request was malformed, or for something that is not there."""
 
+JOURNAL_SIZE = 100_000
+"""Requests of one test that are kept; a test is over soon, so this is no burden."""
+
 SHOWN = 50
 """Requests that the report of a failed test shows."""
 
@@ -120,7 +123,7 @@ class MockbmFixture:
 
         Raises: ScenarioError, which says what is wrong with which of them.
         """
-        self._session.use_values({"releases": [dict(release) for release in releases]})
+        self._session.use_values({"releases": releases})
 
     def release(self, **changes: Any) -> dict[str, Any]:
         """A release with everything filled in, as the endpoint answers it; ids count from 1.
@@ -146,13 +149,25 @@ class MockbmFixture:
 
     @property
     def requests(self) -> list[Entry]:
-        """What this test's clients have asked so far, oldest first."""
+        """What this test's clients have asked so far, oldest first: all that the journal keeps."""
         return self._session.requests()
+
+    def _all_requests(self) -> list[Entry]:
+        """The same, where nothing may be missing."""
+        entries = self.requests
+        if entries and entries[0].number > 1:
+            pytest.fail(
+                f"the journal kept only the newest {len(entries)} of {entries[-1].number} "
+                "requests, so nothing can be said about all of them; clear it, or start the mock "
+                "with a larger --journal-size"
+            )
+        return entries
 
     def assert_called(self, times: int | None = None, **parameters: object) -> None:
         """Fail unless the endpoint was called with these parameters, and perhaps others.
 
         times: exactly so often; by default at least once.
+        parameters: as BuildMaster spells their names, and as the client wrote their values.
         """
         __tracebackhide__ = True
         calls, matching = self._calls(parameters)
@@ -177,7 +192,7 @@ class MockbmFixture:
         """The requests that strict fails a test for, without those that it allows."""
         return [
             entry
-            for entry in self.requests
+            for entry in self._all_requests()
             if (entry.status in REFUSED and entry.status not in self._allowed) or entry.ignored
         ]
 
@@ -189,7 +204,9 @@ class MockbmFixture:
             if name not in FILTERS:
                 raise TypeError(f"{name!r} is no parameter; {suggest(name, FILTERS)}")
         calls = [
-            entry for entry in self.requests if entry.path.lower().rstrip("/") == "/api/releases"
+            entry
+            for entry in self._all_requests()
+            if entry.path.lower().rstrip("/") == "/api/releases"
         ]
         return calls, [entry for entry in calls if not _differences(entry, parameters)]
 
@@ -254,7 +271,8 @@ def mockbm_server(
         yield _connect(AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN")))
         return
     try:
-        server = MockServer(request.getfixturevalue("mockbm_scenarios"))
+        scenarios = request.getfixturevalue("mockbm_scenarios")
+        server = MockServer(scenarios, journal_size=JOURNAL_SIZE)
     except ScenarioError as error:
         pytest.fail(f"mockbm cannot start:\n{error}", pytrace=False)
     with server:
@@ -281,6 +299,7 @@ def mockbm(
     except (LookupError, RuntimeError) as error:
         pytest.fail(str(error), pytrace=False)
     handle = node.stash[_handle] = MockbmFixture(mockbm_server, session)
+    node.stash[_log] = []
     yield handle
     node.stash[_log] = _lines(handle)
     strict = marker.get("strict", request.config.getini("mockbm_strict"))
@@ -334,6 +353,6 @@ def pytest_runtest_makereport(
     report = yield
     handle = item.stash.get(_handle, None)
     if report.failed and handle is not None:
-        lines = item.stash.get(_log, None) or _lines(handle)
+        lines = item.stash.get(_log, []) or _lines(handle)
         report.sections.append(("mockbm requests", "\n".join(lines)))
     return report

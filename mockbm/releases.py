@@ -216,6 +216,8 @@ def completed(releases: Iterable[Release]) -> list[Release]:
 def sample_release(number: int, /, **changes: object) -> Release:
     """A valid release with everything filled in, exactly as the endpoint answers it.
 
+    With changes such as `absent`, which the endpoint does not tell, these stay beside it.
+
     number: 1, 2, 3, ...: the `id`, from which other properties follow.
     changes: properties to set otherwise; None leaves one out.
     Raises: ValidationError for changes that make it invalid.
@@ -237,5 +239,7 @@ def sample_release(number: int, /, **changes: object) -> Release:
         "latestBuildNumber": "1",
     }
     schema = ReleaseSchema(many=True)
-    filled: Release = schema.dump(completed(schema.load([release | changes])))[0]
-    return filled
+    loaded: list[Release] = schema.load([release | changes])
+    filled: Release = schema.dump(completed(loaded))[0]
+    kept = {name: changes[name] for name in ("extra", "absent", "changes") if name in loaded[0]}
+    return filled | kept

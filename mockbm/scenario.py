@@ -184,17 +184,20 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def inline_scenario(values: Any) -> Scenario:
+def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) -> Scenario:
     """A scenario without a file, from plain values; its name is `INLINE`.
 
-    It may extend a scenario that comes with mockbm.
+    known: scenarios that it may extend, beside those that come with mockbm.
     Raises: ScenarioError, whose problems have names but no positions.
     """
     try:
         loaded = ScenarioSchema().load(values)
-        if "extends" not in loaded:
+        extended = loaded.get("extends")
+        if extended is None:
             return _joined(INLINE, loaded, None)
-        base = _Family(shipped_scenarios()).base(INLINE, loaded["extends"])
+        base = (known or {}).get(extended)
+        if base is None:
+            base = _Family(shipped_scenarios()).base(INLINE, extended)
         return _joined(INLINE, loaded, base)
     except ValidationError as error:
         raise unplaced(error.messages_dict) from None
@@ -258,14 +261,15 @@ class _Family:
 
         Raises: ValidationError where it is not there or extends `name` in turn.
         """
-        if extended in self._open:
-            way = " extends ".join([*self._open[self._open.index(extended) :], extended])
-            raise ValidationError({"extends": [f"goes in a circle: {way}"]})
-        if extended in self._files:
-            return self.scenario(extended)
         shipped = None if self._is_shipped else _Family(shipped_scenarios())
-        if shipped is not None and extended in shipped.names:
-            return shipped.scenario(extended)
+        in_shipped = shipped is not None and extended in shipped.names
+        if extended in self._files and not (extended == name and in_shipped):
+            if extended in self._open:
+                way = " extends ".join([*self._open[self._open.index(extended) :], extended])
+                raise ValidationError({"extends": [f"goes in a circle: {way}"]})
+            return self.scenario(extended)
+        if shipped is not None and in_shipped:
+            return shipped.scenario(extended)  # also of the same name: a file may build on that
         known = sorted({*self.names, *(shipped.names if shipped else ())} - {name})
         what = f"no scenario is called {quoted(extended)}; {suggest(extended, known)}"
         raise ValidationError({"extends": [what]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ class Run:
         self.calls = 0
         self._scenario = scenario
         self._counters = Counters(scenario.faults)
-        self._compiled: dict[Stages, Releases] = {}
+        self._stages: Stages = (0,) * len(scenario.changing)
+        self._releases: Releases | None = None
         self._lock = threading.Lock()
 
     def judge(self, filters: Filters, clock: Clock) -> Verdict:
@@ -44,14 +46,18 @@ class Run:
         with self._lock:
             return self._counters.judge(filters, clock.now().timestamp())
 
-    def releases(self, clock: Clock) -> Releases:
-        """The releases that the next answer is made from. Counts the call."""
+    def releases(self, clock: Clock, *, counts: bool) -> Releases:
+        """The releases that the next answer is made from, and whether it counts as a call.
+
+        No release ever goes back, whatever clock the request has.
+        """
         with self._lock:
-            stages = self.stages(clock)
-            self.calls += 1
-            if stages not in self._compiled:
-                self._compiled[stages] = self._scenario.at(stages, self.began)
-            return self._compiled[stages]
+            stages = tuple(map(max, self.stages(clock), self._stages))
+            self.calls += counts
+            if self._releases is None or stages != self._stages:
+                self._stages = stages
+                self._releases = self._scenario.at(stages, self.began)
+            return self._releases
 
     def stages(self, clock: Clock) -> Stages:
         """How many of its changes each release that changes has behind it."""
@@ -84,6 +90,7 @@ class View:
     A request takes it once and keeps to it, so nothing it answers mixes two scenarios.
     run: what counts and changes; None for a scenario in which nothing does.
     answers: what was answered to which request; of use only where run is None.
+    also: a further journal, that of the session whose key a pinned key is made of.
     """
 
     scenario: Scenario
@@ -92,18 +99,25 @@ class View:
     clock: Clock
     run: Run | None
     answers: Answers = field(default_factory=Answers)
+    also: Journal | None = None
 
-    def releases(self) -> Releases:
-        """The releases that the next answer is made from. Counts the call where calls count."""
-        return self.scenario.releases if self.run is None else self.run.releases(self.clock)
+    def releases(self, *, counts: bool = True) -> Releases:
+        """The releases that the next answer is made from.
+
+        counts: whether the answer is a call that moves on a scenario in which calls count.
+        """
+        if self.run is None:
+            return self.scenario.releases
+        return self.run.releases(self.clock, counts=counts)
 
 
 class Session:
     """One client's private view: its API key, active scenario, counters, clock and journal.
 
     Made by a `Mock`. Any number of threads may use it.
-    clock: that of the session to whose key this one is pinned, as `KEY@SCENARIO`. Such a session
-        comes back when it is ended. None for any other session.
+    parent: the session of `KEY`, for one that belongs to a pinned key `KEY@SCENARIO` whose scenario
+        counts or changes. It takes its parent's clock, begins anew when that is set or reset, and
+        ends with it.
     """
 
     def __init__(
@@ -114,20 +128,21 @@ class Session:
         label: str,
         start: Scenario,
         *,
-        clock: Clock | None = None,
+        parent: Session | None = None,
     ) -> None:
         self.id = id_
         self.api_key = api_key
         self.label = label
-        self.pinned = clock is not None
+        self.parent = parent
         self.last_used = time.monotonic()
         self._mock = mock
         self._start = start
-        self._clock = clock or mock.clock
+        self._pins: dict[str, Session] = {}
         self.view = self._fresh_view()
 
     def _fresh_view(self) -> View:
-        return self._view(self._start, 1, Journal(self._mock.journal_size), self._clock)
+        clock = self._mock.clock if self.parent is None else self.parent.view.clock
+        return self._view(self._start, 1, Journal(self._mock.journal_size), clock)
 
     def _view(self, scenario: Scenario, revision: int, journal: Journal, clock: Clock) -> View:
         self._mock.require_socket_for(scenario)
@@ -140,17 +155,39 @@ class Session:
         return self.view.scenario.name
 
     def use(self, name: str) -> None:
-        """Make another scenario active. Raises: UnknownName."""
+        """Make another scenario active. Raises: UnknownName; RuntimeError for a pinned key's."""
         with self._mock.writing:
             self._switch(self._mock.scenario(name))
 
     def use_values(self, values: Any) -> None:
-        """Make a scenario active that is given as plain values. Raises: ScenarioError."""
-        self._switch(inline_scenario(values))
+        """Make a scenario active that is given as plain values.
+
+        Raises: ScenarioError; RuntimeError for a pinned key's.
+        """
+        self._switch(inline_scenario(values, self._mock.scenarios))
+
+    @property
+    def pins(self) -> list[Session]:
+        """The sessions of the keys that are pinned to a scenario and made of this one's key."""
+        return list(self._pins.values())
+
+    def pinned_view(self, key: str, scenario: Scenario) -> View:
+        """What a request sees whose key is pinned to a scenario that counts or changes.
+
+        Raises: ScenarioError for a scenario that this server cannot play.
+        """
+        with self._mock.writing:
+            pin = self._pins.get(key)
+            if pin is None:
+                label = f"pinned to {scenario.name}"
+                pin = Session(self._mock, new_id(), key, label, scenario, parent=self)
+                self._pins[key] = pin
+            return replace(pin.view, clock=self.view.clock, also=self.view.journal)
 
     def reset(self) -> None:
         """Go back to what a fresh start gives: scenario, counters, clock and an empty journal."""
         with self._mock.writing:
+            self._pins.clear()
             self.view = self._fresh_view()
 
     @property
@@ -163,10 +200,7 @@ class Session:
 
         Raises: ValueError for what is no date, or one that is too far away.
         """
-        clock = clock_at(text)
-        with self._mock.writing:
-            view = self.view
-            self.view = self._view(view.scenario, view.revision + 1, view.journal, clock)
+        self._begin_anew(clock_at(text))
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
@@ -178,9 +212,13 @@ class Session:
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time again, and begin the active scenario anew."""
+        self._begin_anew(Clock())
+
+    def _begin_anew(self, clock: Clock) -> None:
         with self._mock.writing:
+            self._pins.clear()
             view = self.view
-            self.view = self._view(view.scenario, view.revision + 1, view.journal, Clock())
+            self.view = self._view(view.scenario, view.revision + 1, view.journal, clock)
 
     def requests(self, **filters: Any) -> list[Entry]:
         """The journal, oldest first; filters as for `Journal.entries`."""
@@ -191,10 +229,15 @@ class Session:
         self.view.journal.clear()
 
     def end(self) -> None:
-        """End the session: its key is refused from now on."""
-        self._mock.end_session(self.id)
+        """End the session: its key is refused from now on, a pinned one begins anew."""
+        if self.parent is not None:
+            self.parent._pins.pop(self.api_key, None)
+        else:
+            self._mock.end_session(self.id)
 
     def _switch(self, scenario: Scenario) -> None:
+        if self.parent is not None:
+            raise RuntimeError("this session belongs to a key that is pinned to its scenario")
         with self._mock.writing:
             view = self.view
             self.view = self._view(scenario, view.revision + 1, view.journal, view.clock)
@@ -206,6 +249,7 @@ class Session:
             from_file = before.get(scenario.name) is scenario
             return after.get(scenario.name, scenario) if from_file else scenario
 
+        self._pins.clear()
         self._start = renewed(self._start)
         self._switch(renewed(self.view.scenario))
 
@@ -219,3 +263,8 @@ def clock_at(text: str) -> Clock:
     if date.startswith("now"):
         raise ValueError(f"{text!r} is told from now; a clock needs a date such as 2024-03-04")
     return Clock(moment(date))
+
+
+def new_id() -> str:
+    """An id that cannot be guessed."""
+    return secrets.token_hex(8)

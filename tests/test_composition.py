@@ -211,10 +211,6 @@ FAMILIES: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         [f"d.yaml:1:10: {CIRCLE} c extends b extends d extends c"],
     ),
-    "shadows what it extends": (
-        {"single.yaml": "extends: single\n"},
-        [f"single.yaml:1:10: {CIRCLE} single extends single"],
-    ),
     "near one of the same directory": (
         {"nightly.yaml": "releases: []\n", "t.yaml": "extends: nightli\n"},
         [f"t.yaml:1:10: {MISSING} 'nightli'; did you mean nightly?"],
@@ -428,3 +424,11 @@ def test_generating_is_repeatable(tmp_path: Path) -> None:
     three, four = (found[name].releases.body(range(200)) for name in ("s3", "s4"))
     assert three != four
     assert hashlib.sha256(three).hexdigest()[:16] == SHA256
+
+
+def test_an_own_file_may_build_on_the_shipped_one_of_its_name(tmp_path: Path) -> None:
+    """A file that has the name of a shipped scenario and extends it means the shipped one."""
+    (tmp_path / "single.yaml").write_text(
+        "extends: single\nreleases: [{id: 2, number: 2, applicationId: 1, applicationName: A}]\n"
+    )
+    assert load_scenarios(tmp_path)["single"].releases.ids == (2, 1)

@@ -164,12 +164,16 @@ def test_counters_are_a_sessions_own(server: MockServer) -> None:
 
 
 def test_pinned_keys_count_on_their_own(server: MockServer) -> None:
-    """A key pinned to a scenario that counts has a session: seen, with a journal, and reset."""
+    """A key pinned to a scenario that counts has a session: seen, with a journal, and reset.
+
+    Its requests are in the journal of the key's own session, too.
+    """
     mine = server.open_session()
     for key in ("abc12345@flaky", f"{mine.api_key}@flaky"):
         found = [ask(server.url, key).status_code for _ in range(3)]
         assert found == [503, 503, 200]
-    assert (server.mock.default.requests(), mine.requests()) == ([], [])
+    for session in (server.mock.default, mine):
+        assert [entry.status for entry in session.requests()] == [503, 503, 200]
     admin = f"{server.url}/__admin"
     listed = requests.get(f"{admin}/sessions", timeout=10).json()["sessions"]
     pinned = [item for item in listed if item["id"] != mine.id]
@@ -183,6 +187,12 @@ def test_pinned_keys_count_on_their_own(server: MockServer) -> None:
     assert ask(server.url, "abc12345@flaky").status_code == 503
     assert ask(server.url, f"{mine.api_key}@flaky").status_code == 200
     assert ask(server.url, "abc12345@single").status_code == 200
+    mine.reset()
+    assert ask(server.url, f"{mine.api_key}@flaky").status_code == 503
+    refused = requests.put(
+        f"{server.url}{pinned[0]['links']['scenario']}", json={"name": "empty"}, timeout=10
+    )
+    assert refused.status_code == 409
     assert len(requests.get(f"{admin}/sessions", timeout=10).json()["sessions"]) == 3
 
 

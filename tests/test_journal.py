@@ -153,20 +153,26 @@ WHERE_A_KEY_COMES = {
     "twice": {"headers": {"X-ApiKey": "{key}"}, "query": "?key={key}"},
     "with a pin": {"headers": {"X-ApiKey": "{key}@empty"}},
     "with a bad pin": {"headers": {"X-ApiKey": "{key}@emtpy"}},
+    "pinned to itself": {"headers": {"X-ApiKey": "{key}@{key}"}},
+    "twice as a value": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}&status={key}"},
+    "as a status": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}"},
+    "under a name like apikey": {"query": "?apikeyy={key}"},
+    "in a path without a key": {"path": "/api/releases/{key}"},
 }
 
 
 @pytest.mark.parametrize("place", WHERE_A_KEY_COMES)
-@pytest.mark.parametrize("kind", ["accepted", "wrong", "session", "ended"])
+@pytest.mark.parametrize("kind", ["accepted", "wrong", "long", "session", "ended"])
 def test_no_key_is_ever_written(
     place: str, kind: str, tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However a key comes, it is in no journal, log, header or error."""
-    (tmp_path / "empty.yaml").write_text("apiKeys: [very-secret-key]\nreleases: []\n")
+    long = "very-secret-key-" * 8
+    (tmp_path / "empty.yaml").write_text(f"apiKeys: [very-secret-key, {long}]\nreleases: []\n")
     caplog.set_level(logging.DEBUG, "mockbm")
     with MockServer(tmp_path, strict=False) as server:
         session = server.open_session()
-        keys = {"accepted": "very-secret-key", "wrong": "another-secret-key"}
+        keys = {"accepted": "very-secret-key", "wrong": "another-secret-key", "long": long}
         key = keys.get(kind, session.api_key)
         if kind == "ended":
             session.end()
@@ -180,8 +186,35 @@ def test_no_key_is_ever_written(
         written = [answer.text, str(answer.headers), caplog.text]
         shown = ("/requests", "/sessions", "/health", f"/sessions/{session.id}/requests")
         written += [requests.get(f"{server.url}/__admin{path}", timeout=10).text for path in shown]
-    assert key not in "".join(written)
+    found = "".join(written)
+    if kind == "wrong" and "headers" not in call and "api/releases/" in path:
+        return  # nobody can know that this word was meant to be a key
+    assert key not in found
+    assert key[:60] not in found
     assert "POST /api/releases" in caplog.text
+
+
+def test_an_entry_is_small_whatever_comes(server: MockServer) -> None:
+    """A request of very many or very long names leaves a small entry, and a 400 of few lines."""
+    names = {f"{number}{'x' * 400}": "1" for number in range(900)}
+    answer = ask(server, "/api/releases", "POST", json=names)
+    assert answer.status_code == 400
+    assert len(answer.text.splitlines()) == 31
+    (entry,) = journal(server)
+    assert len(entry["parameters"]) == 30
+    assert entry["notes"] == ["870 further parameters are not kept"]
+    assert len(json.dumps(entry)) < 30_000
+    ask(server, "/api/releases", "POST", json=dict.fromkeys(map(str, range(1_100)), 1))
+    assert "more than 1000 are too many" in journal(server)[-1]["explanation"]
+
+
+def test_ordinary_words_stay_readable(tmp_path: Any) -> None:
+    """A scenario key that is an ordinary word does not hide that word in our own sentences."""
+    (tmp_path / "odd.yaml").write_text("apiKeys: [act, key-of-the-test]\nreleases: []\n")
+    with MockServer(tmp_path) as server:
+        headers = {"X-ApiKey": "key-of-the-test"}
+        answer = ask(server, "/api/releases?status=active", headers=headers)
+        assert answer.headers[EXPLAIN] == "0 releases; status=active: 0"
 
 
 EXPLANATIONS = [

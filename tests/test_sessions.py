@@ -276,3 +276,37 @@ def test_nothing_crosses_sessions_under_load(server: MockServer) -> None:
         assert asked == list(range(1, 51))
         assert {entry.ids for entry in entries} == {(number + 1,), ()}
     assert server.mock.default.requests() == []
+
+
+def test_a_pinned_key_is_its_sessions_own(tmp_path: Any) -> None:
+    """A pinned key takes its session's clock, ends with it, and takes no other one's room."""
+    (tmp_path / "told.yaml").write_text(
+        "releases: [{id: 1, number: 1, applicationId: 1, applicationName: A, createdOn: now-1d}]\n"
+    )
+    with MockServer(tmp_path, max_sessions=1) as other:
+        for _ in range(3):
+            session = other.open_session()
+            key = f"{session.api_key}@told"
+            session.set_clock("2024-03-01T00:00:00Z")
+            assert ask(other, key).json()[0]["createdOn"] == "2024-02-29T00:00:00.0000000Z"
+            session.set_clock("2025-03-01T00:00:00Z")
+            assert ask(other, key).json()[0]["createdOn"] == "2025-02-28T00:00:00.0000000Z"
+            assert len(session.requests()) == 2
+            session.end()
+            assert ask(other, key).status_code == 403
+
+
+def test_values_extend_what_the_mock_has(tmp_path: Any) -> None:
+    """A scenario without a file builds on those of the mock's own directory."""
+    (tmp_path / "own.yaml").write_text(
+        "releases: [{id: 1, number: 1, applicationId: 1, applicationName: A}]\n"
+    )
+    with MockServer(tmp_path) as server:
+        session = AdminClient(server.url).open_session()
+        session.use_values({"extends": "own", "remove": [1]})
+        assert ask(server, session.api_key).json() == []
+
+
+def test_an_empty_name_is_no_scenario(server: MockServer) -> None:
+    """An empty name is unknown, and not the default."""
+    assert admin(server, "POST", "/sessions", json={"scenario": ""}).status_code == 404
