@@ -254,3 +254,17 @@ def test_shipped_scenarios_that_change(server: MockServer) -> None:
 
 
 # Definitions.
+
+
+def test_a_broken_connection_is_no_call(server: MockServer) -> None:
+    """Answers that do not arrive move nothing on, and the journal says that nothing arrived."""
+    session = server.open_session()
+    changing = release({"after": "1 call", "status": "deployed"})
+    faults = [{"connection": "empty", "times": 2}]
+    session.use_values({"releases": [changing], "faults": faults})
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            ask(server.url, session.api_key)
+    found = [ask(server.url, session.api_key).json()[0]["status"] for _ in range(2)]
+    assert found == ["active", "deployed"]
+    assert [entry.status for entry in session.requests()] == [0, 0, 200, 200]

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -193,6 +194,32 @@ def test_the_log_takes_other_forms(form: str) -> None:
         entry = json.loads(logged)
         assert (entry["level"], entry["status"], entry["ids"]) == ("INFO", 200, [4, 1, 7, 6])
     assert "abc12345" not in logged
+
+
+def test_use_knows_what_is_no_mock() -> None:
+    """Something else at the URL is said to be no mock, and a proxy does not come in between."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            for text in (b"SSH-2.0-other\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"):
+                connection, _ = other.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(text)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        for message in ("does not speak HTTP", "is no mockbm"):
+            done = run("use", "empty", "--url", url)
+            assert (done.returncode, message in done.stderr) == (1, True), done
+            assert "Traceback" not in done.stderr
+        thread.join()
+    with MockServer() as server:
+        assert (
+            run("use", "empty", "--url", server.url, http_proxy="http://127.0.0.1:9").returncode
+            == 0
+        )
 
 
 def test_check_prints_every_problem(tmp_path: Path) -> None:

@@ -243,3 +243,15 @@ def test_a_remote_clock_raises_the_same(server: MockServer) -> None:
         session.advance_clock("soon")
     session.release_clock()
     assert session.now > "2024-03-06"
+
+
+def test_no_release_goes_back_with_an_older_clock(server: MockServer) -> None:
+    """A request that began before the clock was advanced sees what a later one saw already."""
+    session = server.open_session()
+    session.use_values({"releases": [release({"after": "1h", "status": "deployed"})]})
+    session.set_clock(NOON)
+    before = session.view
+    session.advance_clock("2h")
+    later = session.view.releases().body([0])
+    assert b'"status":"deployed"' in later
+    assert before.releases().body([0]) == later

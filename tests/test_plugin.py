@@ -357,6 +357,50 @@ def test_one_external_mock_for_all(pytester: pytest.Pytester, workers: str) -> N
         run(pytester, RELEASES, f"--mockbm-url={server.url}").assert_outcomes(passed=2)
 
 
+def test_nothing_is_asserted_from_half_a_journal(pytester: pytest.Pytester) -> None:
+    """Where the journal had to forget requests, an assertion about all of them says so."""
+    with MockServer(journal_size=2) as server:
+        result = run(
+            pytester,
+            """
+            def test_it(mockbm):
+                for _ in range(3):
+                    ask(mockbm)
+                mockbm.assert_not_called(status="active")
+            """,
+            f"--mockbm-url={server.url}",
+        )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the journal kept only the newest 2 of 3 requests*"])
+
+
+def test_a_second_run_of_a_test_shows_its_own_requests(pytester: pytest.Pytester) -> None:
+    """Where a plugin runs a failed test again, its report has the requests of that run."""
+    pytester.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            for _ in range(2):
+                item.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+                runtestprotocol(item, nextitem=nextitem)
+            return True
+        """
+    )
+    result = run(
+        pytester,
+        """
+        runs = []
+
+        def test_it(mockbm):
+            runs.append(1)
+            ask(mockbm, f"releaseId={len(runs)}")
+            assert False
+        """,
+    )
+    result.stdout.fnmatch_lines(["#1 GET*releaseId='1'*", "#1 GET*releaseId='2'*"])
+
+
 def test_the_external_mock_must_be_there(pytester: pytest.Pytester) -> None:
     """Nobody at the URL is one clear line, and `app` says that it is elsewhere."""
     result = run(pytester, "def test_it(mockbm): pass", "--mockbm-url=http://127.0.0.1:9")
