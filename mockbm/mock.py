@@ -105,7 +105,7 @@ class Mock:
             raise ValueError(f"the clock: {error}") from None
         self.breaks_connections = breaks_connections
         self.writing = threading.RLock()
-        self.scenarios: Mapping[str, Scenario] = load_scenarios(self.directory)
+        self._take(load_scenarios(self.directory))
         if scenario is None:
             known = self.scenarios
             scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))
@@ -114,6 +114,10 @@ class Mock:
         self._by_key: dict[str, Session] = {}
         self._endings: OrderedDict[str, str] = OrderedDict()
         self.default = Session(self, "default", "", "", self.scenario(scenario))
+
+    def _take(self, scenarios: Mapping[str, Scenario]) -> None:
+        self.scenarios = scenarios
+        self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name. Raises: UnknownName."""
@@ -152,7 +156,8 @@ class Mock:
             sessions = (self.default, *self._sessions.values())
             for name in {*needed, *(session.active for session in sessions)} & scenarios.keys():
                 self.require_socket_for(scenarios[name])
-            before, self.scenarios = self.scenarios, scenarios
+            before = self.scenarios
+            self._take(scenarios)
             for session in sessions:
                 session.renew(before, scenarios)
 
@@ -279,7 +284,7 @@ class Mock:
         return session
 
     def _is_accepted_somewhere(self, key: str) -> bool:
-        return any(key in scenario.api_keys for scenario in self.scenarios.values())
+        return key in self._keys
 
     def hide(self, text: str, sent: str | None) -> str:
         """`text`, which a client sent, without any API key in it.
@@ -287,10 +292,8 @@ class Mock:
         sent: the key of the request. Hidden are also the keys of all scenarios, as parts of a text
         only where they are long enough not to be ordinary words, and those of all sessions.
         """
-        keys = {key for scenario in self.scenarios.values() for key in scenario.api_keys}
-        if sent:
-            keys |= {sent, sent.rpartition(PIN)[0] or sent}
-        for key in keys:
+        own = {sent, sent.rpartition(PIN)[0] or sent} if sent else set()
+        for key in self._keys | own:
             if text == key or (len(key) >= SHORT_KEY and key in text):
                 text = text.replace(key, HIDDEN)
         for word in _WORDS.findall(text):
