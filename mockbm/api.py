@@ -64,6 +64,7 @@ def current_mock() -> Mock:
 class Exchange:
     """One request on its way from the socket to the journal."""
 
+    mock: Mock
     begun: float
     received: Received
     admission: Admission
@@ -81,7 +82,7 @@ class Exchange:
 
     def hide(self, text: str) -> str:
         """`text`, which the client sent, without API keys."""
-        return current_mock().hide(text, self.received.api_key)
+        return self.mock.hide(text, self.received.api_key)
 
     def shown(self) -> dict[str, Any]:
         """The parameters as they may be written anywhere."""
@@ -116,7 +117,8 @@ def _begin() -> None:
     if not for_admin():
         begun = perf_counter()
         received = receive(request)
-        g.exchange = Exchange(begun, received, current_mock().admit(received.api_key))
+        mock = current_mock()
+        g.exchange = Exchange(mock, begun, received, mock.admit(received.api_key))
 
 
 @blueprint.route("/<anycase(api):_api>/<anycase(releases):_releases>", methods=["GET", "POST"])
@@ -131,7 +133,7 @@ def get_releases(**_: str) -> Response:
     problems = {name: [exchange.hide(what)] for name, what in received.problems.items()}
     loaded: dict[str, Any] = {}
     try:
-        loaded = current_mock().filter_schema.load(received.values())
+        loaded = exchange.mock.filter_schema.load(received.values())
     except ValidationError:
         for name, texts in _complaints(exchange).items():
             problems.setdefault(name, []).extend(texts)
@@ -168,7 +170,7 @@ def _complaints(exchange: Exchange) -> Mapping[str, Sequence[str]]:
     """What is wrong with the parameters, in words that have no API key in them."""
     shown = exchange.shown()
     try:
-        current_mock().filter_schema.load(shown)
+        exchange.mock.filter_schema.load(shown)
     except ValidationError as error:
         return {name: error.messages_dict.get(name, ()) for name in shown}
     return {}
