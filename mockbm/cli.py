@@ -246,9 +246,17 @@ def list_(directory: Path | None) -> None:
 
 @main.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")
-@click.option("--anonymize", is_flag=True, help="Call persons Person1, Person2, ...")
+@click.option(
+    "--anonymize",
+    envvar="MOCKBM_ANONYMIZE",
+    show_envvar=True,
+    is_flag=True,
+    help="Call persons Person1, Person2, ...",
+)
 @click.option(
     "--output",
+    envvar="MOCKBM_OUTPUT",
+    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the scenario into this file, which must not be there yet.",
 )
