@@ -5,6 +5,7 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flask import Blueprint, Response, current_app, json, jsonify, request
@@ -255,8 +256,10 @@ def health() -> Response:
     mock = current_mock()
     return jsonify(
         {
-            "status": "ok",
+            "status": "degraded" if mock.problems else "ok",
+            "problems": [str(item) for item in mock.problems],
             "version": __version__,
+            "uptime": round(time.monotonic() - mock.began, 3),
             "scenario": mock.default.active,
             "revision": mock.default.view.revision,
             "scenarios": len(mock.scenarios),

@@ -21,6 +21,7 @@ from .journal import DEFAULT_SIZE, Entry
 from .mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from .scenario import load_scenarios, shipped_scenarios
 from .server import MockServer
+from .watch import Watch
 
 _directory = click.argument(
     "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
@@ -154,6 +155,14 @@ def main() -> None:
     help="A further name by which the admin API may be called, such as that of a container.",
 )
 @click.option(
+    "--watch/--no-watch",
+    envvar="MOCKBM_WATCH",
+    show_envvar=True,
+    default=False,
+    show_default=True,
+    help="Read the scenario files again when they change.",
+)
+@click.option(
     "--log",
     envvar="MOCKBM_LOG",
     show_envvar=True,
@@ -169,7 +178,9 @@ def main() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the port into this file once the mock listens.",
 )
-def serve(directory: Path | None, log: str, port_file: Path | None, **options: Any) -> None:
+def serve(
+    directory: Path | None, log: str, port_file: Path | None, watch: bool, **options: Any
+) -> None:
     """Serve the scenarios of DIRECTORY until Ctrl-C or SIGTERM.
 
     \b
@@ -186,6 +197,7 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
         server = MockServer(directory, **options)
         wait = _end_by_signal()
         server.start()
+        watching = Watch(server.mock) if watch else None
     except (ScenarioError, UnknownName, ValueError) as error:
         _fail(error)
     except OSError as error:
@@ -207,6 +219,8 @@ def serve(directory: Path | None, log: str, port_file: Path | None, **options: A
     except OSError as error:
         _fail(f"cannot write the port file: {error}")
     finally:
+        if watching:
+            watching.stop()
         server.stop()
         if port_file:
             port_file.unlink(missing_ok=True)
@@ -363,6 +377,34 @@ def _allow_many_connections() -> None:
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@main.command()
+@click.option(
+    "--url",
+    envvar="MOCKBM_URL",
+    show_envvar=True,
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where the mock listens.",
+)
+@click.option(
+    "--admin-token",
+    envvar="MOCKBM_ADMIN_TOKEN",
+    show_envvar=True,
+    help="The mock's admin token, where it has one.",
+)
+def health(url: str, admin_token: str | None) -> None:
+    """Ask a running mock whether it is well, for the health check of a container.
+
+    The exit status is 0 where it answers, also while it goes on with older files because the
+    changed ones have problems, which are printed; it is 1 where no mock answers.
+    """
+    try:
+        found = AdminClient(url, admin_token, timeout=5).health()
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
+        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
+    click.echo("\n".join([f"{found.get('status')}", *found.get("problems", ())]))
 
 
 def _some_key(server: MockServer) -> str:

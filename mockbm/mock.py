@@ -105,6 +105,8 @@ class Mock:
             raise ValueError(f"the clock: {error}") from None
         self.breaks_connections = breaks_connections
         self.writing = threading.RLock()
+        self.problems: tuple[Problem, ...] = ()
+        self.began = time.monotonic()
         self._take(load_scenarios(self.directory))
         if scenario is None:
             known = self.scenarios
@@ -138,8 +140,16 @@ class Mock:
     def reload(self) -> None:
         """Read the scenario files again. What is active stays active, with its new content.
 
-        Raises: ScenarioError, after which everything is as it was.
+        Raises: ScenarioError, after which everything is as it was, and `problems` has them.
         """
+        try:
+            self._reload()
+            self.problems = ()
+        except ScenarioError as error:
+            self.problems = error.problems
+            raise
+
+    def _reload(self) -> None:
         with self.writing:
             scenarios = load_scenarios(self.directory)
             active = self.default.view.scenario

@@ -154,6 +154,16 @@ def shipped_scenarios() -> Path:
     return inside if inside.is_dir() else package.parent / "scenarios"
 
 
+def scenario_files(directory: Path) -> list[Path]:
+    """The scenario files of a directory, by name. Raises: OSError."""
+    found = (
+        path
+        for path in directory.iterdir()
+        if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+    )
+    return sorted(found, key=lambda path: (path.stem, path.suffix))
+
+
 def load_scenarios(directory: Path) -> dict[str, Scenario]:
     """The scenarios of `directory` (`*.yaml`, `*.yml`), by name in alphabetical order.
 
@@ -232,14 +242,7 @@ class _Family:
 
     def _paths(self, directory: Path) -> list[Path]:
         try:
-            files = sorted(
-                (
-                    path
-                    for path in directory.iterdir()
-                    if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
-                ),
-                key=lambda path: (path.stem, path.suffix),
-            )
+            files = scenario_files(directory)
         except OSError as error:
             what = f"{error.strerror}; give a directory of scenario files"
             self._complain(directory, "directory", what)

@@ -1,0 +1,65 @@
+"""Scenario files that are read again when they change. Looks, and so works on any volume."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from .document import ScenarioError
+from .mock import Mock
+from .scenario import scenario_files
+
+INTERVAL = 0.5
+"""Seconds from one look to the next."""
+
+log = logging.getLogger("mockbm")
+
+State = tuple[tuple[str, int, int], ...]
+"""Of each scenario file: name, time of the last change in nanoseconds, size in bytes."""
+
+
+class Watch:
+    """A thread that reloads a mock when its files have changed, until it is stopped.
+
+    Files are read once they have stayed the same from one look to the next, so that none is read
+    while it is written. With any problem the mock goes on with what it had, and its health says so.
+    """
+
+    def __init__(self, mock: Mock) -> None:
+        self._mock = mock
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mockbm watch", daemon=True)
+        self._read = self._seen = look(mock.directory)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            before, self._seen = self._seen, look(self._mock.directory)
+            if self._seen == before != self._read:
+                self._read = self._seen
+                self._reload()
+
+    def _reload(self) -> None:
+        try:
+            self._mock.reload()
+            log.info("the scenario files have changed and are read again")
+        except ScenarioError as error:
+            log.warning("the changed scenario files have problems:\n%s", error)
+
+
+def look(directory: Path) -> State:
+    """What can be seen of the scenario files without reading them; nothing where there are none."""
+    found = []
+    try:
+        for path in scenario_files(directory):
+            status = path.stat()
+            found.append((path.name, status.st_mtime_ns, status.st_size))
+    except OSError:  # a file that is being replaced; the next look will tell
+        return ()
+    return tuple(found)

@@ -1,0 +1,80 @@
+"""Files that change while the mock runs, and its health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_cli import run, serving
+
+from mockbm import AdminClient, MockServer, watch
+from mockbm.watch import Watch
+
+RELEASE = "releases: [{{id: {0}, number: 1, applicationId: 1, applicationName: A}}]\n"
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something holds; fail where it does not within many times what it takes."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_files_are_read_again_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good change is served, a bad one is told and changes nothing, sessions keep theirs."""
+    monkeypatch.setattr(watch, "INTERVAL", 0.02)
+    file = tmp_path / "a.yaml"
+    file.write_text(RELEASE.format(1))
+    (tmp_path / "b.yaml").write_text("releases: []\n")
+    with MockServer(tmp_path) as server:
+        client = AdminClient(server.url)
+        session = server.open_session("b")
+        watching = Watch(server.mock)
+
+        def served() -> tuple[int, ...]:
+            return server.mock.default.view.releases().ids
+
+        try:
+            file.write_text(RELEASE.format(22))
+            until(lambda: served() == (22,))
+            file.write_text("release: []\n")
+            until(lambda: client.health()["status"] == "degraded")
+            assert served() == (22,)
+            assert "did you mean releases?" in client.health()["problems"][0]
+            file.unlink()
+            until(lambda: "has no file any more" in client.health()["problems"][0])
+            file.write_text(RELEASE.format(333))
+            until(lambda: served() == (333,))
+            assert (client.health()["status"], client.health()["problems"]) == ("ok", [])
+            assert session.active == "b"
+        finally:
+            watching.stop()
+        file.write_text(RELEASE.format(4))
+        time.sleep(0.2)
+        assert served() == (333,)
+
+
+def test_serve_watches_and_health_tells(tmp_path: Path) -> None:
+    """`serve --watch` reloads; `health` ends with 0 where a mock answers, and with 1 elsewhere."""
+    file = tmp_path / "a.yaml"
+    file.write_text(RELEASE.format(1))
+    with serving(str(tmp_path), "--port", "0", "--watch", "--log", "off") as (_, line):
+        url = line.split()[3]
+        client = AdminClient(url)
+        done = run("health", "--url", url)
+        assert (done.returncode, done.stdout) == (0, "ok\n")
+        assert client.health()["uptime"] > 0
+        file.write_text("release: []\n")
+        until(lambda: client.health()["status"] == "degraded")
+        done = run("health", MOCKBM_URL=url)
+        assert done.returncode == 0
+        assert done.stdout.startswith("degraded\n")
+        assert "did you mean releases?" in done.stdout
+    done = run("health", "--url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no mock answers" in done.stderr
