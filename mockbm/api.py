@@ -27,7 +27,7 @@ from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT
 from .memory import REMEMBER
 from .mock import Admission, Mock
 from .parameters import Received, printable, receive
-from .selection import FILTERS
+from .selection import FILTERS, Filters
 from .session import View
 
 PATH = "/api/releases"
@@ -130,17 +130,9 @@ def get_releases(**_: str) -> Response:
         raise received.failure  # the key may have been in the body that was too large
     if exchange.admission.refusal:
         return _refuse_key(exchange)
-    problems = {name: [exchange.hide(what)] for name, what in received.problems.items()}
-    loaded: dict[str, Any] = {}
-    try:
-        loaded = exchange.mock.filter_schema.load(received.values())
-    except ValidationError:
-        for name, texts in _complaints(exchange).items():
-            problems.setdefault(name, []).extend(texts)
-    if any(problems.values()):
+    filters, problems = _filters(exchange)
+    if problems:
         return _refuse(exchange, problems)
-    filters = {name: loaded[name] for name in received.parameters if name in loaded}
-    exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
     run = exchange.view.run
     verdict = run.judge(filters, exchange.view.clock) if run else Verdict()
     if verdict.delay:
@@ -148,32 +140,49 @@ def get_releases(**_: str) -> Response:
         request.environ.get(PAUSE, time.sleep)(verdict.delay)
     if verdict.fault and not verdict.fault.connection:
         return _respond(exchange, verdict, verdict.fault)
-    releases = exchange.view.releases(counts=verdict.fault is None)
-    selection = releases.select(filters)
-    shown = exchange.shown()
-    steps = [
-        step
-        if shown[step.name] == received.parameters[step.name].value
-        else step._replace(value=shown[step.name])
-        for step in selection.steps
-    ]
-    exchange.explanation = releases.explain(selection._replace(steps=steps))
-    exchange.count = len(selection.positions)
-    exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
-    body = releases.body(selection.positions)
+    body = _select(exchange, filters, counts=verdict.fault is None)
     if verdict.fault:
         return _break(exchange, verdict, body)
     return Response(body, content_type=JSON)
 
 
+def _filters(exchange: Exchange) -> tuple[Filters, dict[str, list[str]]]:
+    """The filters in the order in which they came, and what is wrong with the parameters."""
+    received = exchange.received
+    problems = {name: [exchange.hide(what)] for name, what in received.problems.items()}
+    try:
+        loaded = exchange.mock.filter_schema.load(received.values())
+    except ValidationError as error:
+        complaints = _complaints(exchange) or error.messages_dict
+        for name in received.parameters:
+            problems.setdefault(name, []).extend(complaints.get(name, ()))
+        return {}, problems
+    exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
+    return {name: loaded[name] for name in received.parameters if name in loaded}, problems
+
+
 def _complaints(exchange: Exchange) -> Mapping[str, Sequence[str]]:
     """What is wrong with the parameters, in words that have no API key in them."""
-    shown = exchange.shown()
     try:
-        exchange.mock.filter_schema.load(shown)
+        exchange.mock.filter_schema.load(exchange.shown())
     except ValidationError as error:
-        return {name: error.messages_dict.get(name, ()) for name in shown}
+        return error.messages_dict
     return {}
+
+
+def _select(exchange: Exchange, filters: Filters, *, counts: bool) -> bytes:
+    """The releases that match, as JSON; the exchange learns which and why."""
+    releases = exchange.view.releases(counts=counts)
+    selection = releases.select(filters)
+    sent, shown = exchange.received.parameters, exchange.shown()
+    steps = [
+        step if shown[step.name] == sent[step.name].value else step._replace(value=shown[step.name])
+        for step in selection.steps
+    ]
+    exchange.explanation = releases.explain(selection._replace(steps=steps))
+    exchange.count = len(selection.positions)
+    exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
+    return releases.body(selection.positions)
 
 
 def _respond(exchange: Exchange, verdict: Verdict, fault: Fault) -> Response:
@@ -183,12 +192,9 @@ def _respond(exchange: Exchange, verdict: Verdict, fault: Fault) -> Response:
         text = f"Too many requests; try again in {verdict.retry_after} s\n"
         headers = {"Retry-After": str(verdict.retry_after)}
         return Response(text, 429, headers, content_type=TEXT)
-    response = Response(fault.body, fault.status, fault.headers)
-    if "Content-Type" not in response.headers or not any(
-        name.lower() == "content-type" for name in fault.headers
-    ):
-        response.headers["Content-Type"] = TEXT
-    return response
+    typed = any(name.lower() == "content-type" for name in fault.headers)
+    kind = None if typed else TEXT
+    return Response(fault.body, fault.status, fault.headers, content_type=kind)
 
 
 def _break(exchange: Exchange, verdict: Verdict, body: bytes) -> Response:
@@ -267,7 +273,9 @@ def _record(exchange: Exchange, status: int) -> None:
         "status": status,
         "scenario": view.scenario.name,
         "revision": view.revision,
-        "parameters": {hide(name)[:MAX_TEXT]: str(shown[name])[:MAX_TEXT] for name, _ in kept},
+        "parameters": {
+            hide(name)[:MAX_TEXT]: hide(str(shown[name]))[:MAX_TEXT] for name, _ in kept
+        },
         "places": {hide(name)[:MAX_TEXT]: parameter.place for name, parameter in kept},
         "count": exchange.count,
         "ids": exchange.ids,

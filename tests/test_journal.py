@@ -155,6 +155,7 @@ WHERE_A_KEY_COMES = {
     "with a bad pin": {"headers": {"X-ApiKey": "{key}@emtpy"}},
     "pinned to itself": {"headers": {"X-ApiKey": "{key}@{key}"}},
     "twice as a value": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}&status={key}"},
+    "in a list": {"headers": {"X-ApiKey": "{key}"}, "json": {"applicationName": ["{key}"]}},
     "as a status": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}"},
     "under a name like apikey": {"query": "?apikeyy={key}"},
     "in a path without a key": {"path": "/api/releases/{key}"},
