@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,11 @@ def blocks(language: str) -> list[str]:
     return found
 
 
+needs_curl = pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("bash")), reason="curl or bash is not installed"
+)
+
+
 def shell(command: str, directory: Path) -> str:
     """What a shell command prints, with the mockbm of this Python on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -38,6 +44,7 @@ def shell(command: str, directory: Path) -> str:
     return done.stdout
 
 
+@needs_curl
 @pytest.mark.parametrize("block", blocks("console"))
 def test_transcripts_are_what_happens(block: str, tmp_path: Path) -> None:
     """Each command of a transcript prints what the README shows, on a fresh mock."""
@@ -75,6 +82,7 @@ def test_scenario_files_are_valid(block: str, tmp_path: Path) -> None:
     assert len(scenario.load_scenarios(tmp_path)["shown"].definition) > 0
 
 
+@needs_curl
 def test_the_vendors_line_is_answered() -> None:
     """The curl line of the vendor's page, as the README has it, gets its two releases first."""
     line = next(block for block in blocks("sh") if block.startswith("curl -X POST"))
