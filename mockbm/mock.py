@@ -303,7 +303,7 @@ class Mock:
         only where they are long enough not to be ordinary words, and those of all sessions.
         """
         own = {sent, sent.rpartition(PIN)[0] or sent} if sent else set()
-        for key in self._keys | own:
+        for key in self._keys.union(own, self.default.view.scenario.api_keys):
             if text == key or (len(key) >= SHORT_KEY and key in text):
                 text = text.replace(key, HIDDEN)
         for word in _WORDS.findall(text):
