@@ -26,6 +26,20 @@ from .watch import Watch
 _directory = click.argument(
     "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
 )
+_url = click.option(
+    "--url",
+    envvar="MOCKBM_URL",
+    show_envvar=True,
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where the mock listens.",
+)
+_admin_token = click.option(
+    "--admin-token",
+    envvar="MOCKBM_ADMIN_TOKEN",
+    show_envvar=True,
+    help="The mock's admin token, where it has one.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -303,20 +317,8 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
 
 @main.command()
 @click.argument("name")
-@click.option(
-    "--url",
-    envvar="MOCKBM_URL",
-    show_envvar=True,
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    help="Where the mock listens.",
-)
-@click.option(
-    "--admin-token",
-    envvar="MOCKBM_ADMIN_TOKEN",
-    show_envvar=True,
-    help="The mock's admin token, where it has one.",
-)
+@_url
+@_admin_token
 def use(name: str, url: str, admin_token: str | None) -> None:
     """Make the scenario NAME active in a running mock.
 
@@ -332,6 +334,22 @@ def use(name: str, url: str, admin_token: str | None) -> None:
     except (OSError, ValueError) as error:
         _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
     click.echo(f"{name} is now active at {url}")
+
+
+@main.command()
+@_url
+@_admin_token
+def health(url: str, admin_token: str | None) -> None:
+    """Ask a running mock whether it is well, for the health check of a container.
+
+    The exit status is 0 where it answers, also while it goes on with older files because the
+    changed ones have problems, which are printed; it is 1 where no mock answers.
+    """
+    try:
+        found = AdminClient(url, admin_token, timeout=5).health()
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
+        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
+    click.echo("\n".join([f"{found.get('status')}", *found.get("problems", ())]))
 
 
 class _JsonLines(logging.Formatter):
@@ -377,34 +395,6 @@ def _allow_many_connections() -> None:
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@main.command()
-@click.option(
-    "--url",
-    envvar="MOCKBM_URL",
-    show_envvar=True,
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    help="Where the mock listens.",
-)
-@click.option(
-    "--admin-token",
-    envvar="MOCKBM_ADMIN_TOKEN",
-    show_envvar=True,
-    help="The mock's admin token, where it has one.",
-)
-def health(url: str, admin_token: str | None) -> None:
-    """Ask a running mock whether it is well, for the health check of a container.
-
-    The exit status is 0 where it answers, also while it goes on with older files because the
-    changed ones have problems, which are printed; it is 1 where no mock answers.
-    """
-    try:
-        found = AdminClient(url, admin_token, timeout=5).health()
-    except (OSError, RuntimeError, ValueError, LookupError) as error:
-        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
-    click.echo("\n".join([f"{found.get('status')}", *found.get("problems", ())]))
 
 
 def _some_key(server: MockServer) -> str:

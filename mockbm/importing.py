@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -17,7 +18,7 @@ from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed
 from .scenario import ORDERS, UNTYPED
 from .selection import Releases
 
-PERSONS = re.compile(r"(by|user|userName|email|person)$", re.IGNORECASE)
+PERSONS = re.compile(r"(by|user|username|email|person)$", re.IGNORECASE)
 """Names of the properties that hold the name of a person."""
 
 
@@ -37,7 +38,8 @@ def imported(answers: Iterable[tuple[str, bytes]], *, anonymize: bool = False) -
             found[_id(names[-1], number, release)] = release
     given = [_without_names(release) for release in found.values()]
     releases = _anonymous(given) if anonymize else given
-    description = f"What a server answered, imported from {', '.join(names)}."
+    files = ", ".join(PurePath(name).name for name in names)
+    description = f"What a server answered, imported from {files}."
     values: dict[str, Any] = {"description": description, "releases": releases}
     ids = Releases(completed(ReleaseSchema(many=True).load(releases))).ids
     if ids != tuple(int(release["id"]) for release in releases):

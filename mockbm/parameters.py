@@ -164,7 +164,7 @@ def _body_parameters(request: Request) -> Iterator[Parameter]:
             yield Parameter(name, _as_sent(value), "JSON")
     else:
         raise _UnreadableError(
-            f"cannot be read as {kind!r}; set Content-Type: application/json"
+            f"cannot be read as {quoted(kind)}; set Content-Type: application/json"
             if kind
             else "has no Content-Type and is not a JSON object; set Content-Type: application/json"
         )
@@ -174,7 +174,7 @@ def _multipart(request: Request) -> Iterator[Parameter]:
     for name, value in request.form.items(multi=True):
         yield Parameter(name, value, "form")
     for name in request.files:
-        raise _UnreadableError(f"{name} came as a file; send it as a plain field")
+        raise _UnreadableError(f"{printable(name)} came as a file; send it as a plain field")
     if not request.form:
         raise _UnreadableError("not a multipart form that can be read; look at its boundary")
 
@@ -186,7 +186,7 @@ def _decode(body: bytes, charset: str) -> str:
             raise LookupError
         return body.decode(codec).removeprefix("\ufeff")
     except LookupError:
-        raise _UnreadableError(f"the charset {charset!r} is not known; send UTF-8") from None
+        raise _UnreadableError(f"the charset {quoted(charset)} is not known; send UTF-8") from None
     except UnicodeDecodeError as error:
         raise _UnreadableError(f"not {codec}: byte 0x{body[error.start]:02x}; send UTF-8") from None
 

@@ -259,12 +259,17 @@ class _Family:
             self._open.pop()
         return self._made[name]
 
+    @cached_property
+    def _shipped(self) -> _Family | None:
+        """The family of the scenarios that come with mockbm; None for that family itself."""
+        return None if self._is_shipped else _Family(shipped_scenarios())
+
     def base(self, name: str, extended: str) -> Scenario | None:
         """The scenario that `name` extends; None where that has problems of its own.
 
         Raises: ValidationError where it is not there or extends `name` in turn.
         """
-        shipped = None if self._is_shipped else _Family(shipped_scenarios())
+        shipped = self._shipped
         in_shipped = shipped is not None and extended in shipped.names
         if extended in self._files and not (extended == name and in_shipped):
             if extended in self._open:

@@ -244,7 +244,7 @@ def test_check_and_list() -> None:
 def test_version_and_help() -> None:
     """`--version` tells the version, and every `--help` has an example or says what happens."""
     assert run("--version").stdout == f"mockbm, version {__version__}\n"
-    for command in ("", "serve", "check", "list", "import", "use"):
+    for command in ("", "serve", "check", "list", "import", "use", "health"):
         done = run(*filter(None, (command, "--help")))
         assert done.returncode == 0
         assert done.stdout.startswith("Usage: mockbm")

@@ -44,6 +44,20 @@ def test_too_much_is_refused(
     assert requests.get(f"{shared.url}/api/releases", headers=KEY, timeout=20).ok
 
 
+def test_an_odd_name_stays_on_its_line(shared: MockServer) -> None:
+    """One problem is one line of a 400, whatever the name of a file or a charset holds."""
+    boundary = {**KEY, "Content-Type": "multipart/form-data; boundary=x"}
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="a%0Ab"; filename="f"\r\n\r\n1\r\n--x--\r\n'
+    )
+    charset = {**KEY, "Content-Type": f"application/json; charset={'y' * 500}"}
+    for headers, body in ((boundary, part), (charset, b"{}")):
+        answer = requests.post(f"{shared.url}/api/releases", data=body, headers=headers, timeout=20)
+        assert answer.status_code == 400
+        assert len(answer.text.splitlines()) == 1
+        assert len(answer.text) < 200
+
+
 def test_slow_senders_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that takes too long over one request loses its connection; an idle one does not."""
     monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
