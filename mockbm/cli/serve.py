@@ -1,4 +1,4 @@
-"""The `mockbm` command."""
+"""`mockbm serve`: the standalone mock."""
 
 from __future__ import annotations
 
@@ -9,65 +9,20 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 import click
 
-from . import __version__
-from .client import AdminClient
-from .document import ScenarioError
-from .importing import imported, scenario_text
-from .journal import DEFAULT_SIZE, Entry
-from .mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
-from .scenario import load_scenarios, shipped_scenarios
-from .server import MockServer
-from .watch import Watch
-
-_directory = click.argument(
-    "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
-)
-_url = click.option(
-    "--url",
-    envvar="MOCKBM_URL",
-    show_envvar=True,
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    help="Where the mock listens.",
-)
-_admin_token = click.option(
-    "--admin-token",
-    envvar="MOCKBM_ADMIN_TOKEN",
-    show_envvar=True,
-    help="The mock's admin token, where it has one.",
-)
+from ..document import ScenarioError
+from ..journal import DEFAULT_SIZE, Entry
+from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
+from ..server import MockServer
+from ..watch import Watch
+from .options import directory_argument, fail
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="mockbm")
-def main() -> None:
-    """A mock of BuildMaster's Get Releases endpoint, answering from scenario files.
-
-    A scenario is one YAML file: a complete, named state of the mocked instance. Without a
-    DIRECTORY, the scenarios that come with mockbm are used.
-
-    \b
-    Start a mock and ask it for the active releases:
-      mockbm serve
-      curl -H "X-ApiKey: abc12345" "http://127.0.0.1:8080/api/releases?status=active"
-
-    \b
-    Make it an instance without releases, from another terminal:
-      mockbm use empty
-
-    \b
-    Look over scenario files of your own, then serve them:
-      mockbm check tests/scenarios
-      mockbm serve tests/scenarios --scenario two-active
-    """
-
-
-@main.command()
-@_directory
+@click.command()
+@directory_argument
 @click.option(
     "--host",
     envvar="MOCKBM_HOST",
@@ -213,11 +168,11 @@ def serve(
         server.start()
         watching = Watch(server.mock) if watch else None
     except (ScenarioError, UnknownName, ValueError) as error:
-        _fail(error)
+        fail(error)
     except OSError as error:
         code = error.errno or 0  # below 0 where the name of the host is not known
         why = os.strerror(code) if code > 0 else error.strerror
-        _fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
+        fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     try:
         if port_file:
             unfinished = port_file.with_name(f"{port_file.name}.{os.getpid()}")
@@ -231,125 +186,13 @@ def serve(
             click.echo(f"mockbm admin token: {server.admin_token}")
         wait()
     except OSError as error:
-        _fail(f"cannot write the port file: {error}")
+        fail(f"cannot write the port file: {error}")
     finally:
         if watching:
             watching.stop()
         server.stop()
         if port_file:
             port_file.unlink(missing_ok=True)
-
-
-@main.command()
-@_directory
-def check(directory: Path | None) -> None:
-    """Check the scenario files of DIRECTORY and print every problem.
-
-    Each is one line, `path:line:column: where: what is wrong`. The exit status is 1 where there
-    is a problem, else 0.
-    """
-    directory = directory or shipped_scenarios()
-    try:
-        scenarios = load_scenarios(directory)
-    except ScenarioError as error:
-        click.echo(str(error))
-        raise SystemExit(1) from None
-    click.echo(f"{directory}: {len(scenarios)} scenarios, no problems")
-
-
-@main.command("list")
-@_directory
-def list_(directory: Path | None) -> None:
-    """List the scenarios of DIRECTORY: name, number of releases, description."""
-    try:
-        scenarios = load_scenarios(directory or shipped_scenarios())
-    except ScenarioError as error:
-        _fail(error)
-    width = max(len(name) for name in scenarios)
-    for scenario in scenarios.values():
-        count = len(scenario.definition)
-        description = " ".join(scenario.description.split())
-        click.echo(f"{scenario.name:<{width}}  {count:>6}  {description}".rstrip())
-
-
-@main.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")
-@click.option(
-    "--anonymize",
-    envvar="MOCKBM_ANONYMIZE",
-    show_envvar=True,
-    is_flag=True,
-    help="Call persons Person1, Person2, ...",
-)
-@click.option(
-    "--output",
-    envvar="MOCKBM_OUTPUT",
-    show_envvar=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the scenario into this file, which must not be there yet.",
-)
-def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
-    """Make a scenario file of what a real server answered.
-
-    Each FILE holds an answer of Get Releases, a JSON array; - is the standard input. Properties
-    that mockbm does not know are kept, and served as they were.
-
-    \b
-    Example:
-      curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > all.json
-      mockbm import all.json --anonymize --output scenarios/ours.yaml
-    """
-    try:
-        values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
-    except ScenarioError as error:
-        _fail(error)
-    text = scenario_text(values)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        _fail(f"cannot write {output}: {error.strerror}")
-    click.echo(f"{output}: {len(values['releases'])} releases")
-
-
-@main.command()
-@click.argument("name")
-@_url
-@_admin_token
-def use(name: str, url: str, admin_token: str | None) -> None:
-    """Make the scenario NAME active in a running mock.
-
-    \b
-    Examples:
-      mockbm use empty
-      mockbm use documented --url http://mock.test:9000
-    """
-    try:
-        AdminClient(url, admin_token).use(name)
-    except (UnknownName, RuntimeError) as error:
-        _fail(error)
-    except (OSError, ValueError) as error:
-        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
-    click.echo(f"{name} is now active at {url}")
-
-
-@main.command()
-@_url
-@_admin_token
-def health(url: str, admin_token: str | None) -> None:
-    """Ask a running mock whether it is well, for the health check of a container.
-
-    The exit status is 0 where it answers, also while it goes on with older files because the
-    changed ones have problems, which are printed; it is 1 where no mock answers.
-    """
-    try:
-        found = AdminClient(url, admin_token, timeout=5).health()
-    except (OSError, RuntimeError, ValueError, LookupError) as error:
-        _fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
-    click.echo("\n".join([f"{found.get('status')}", *found.get("problems", ())]))
 
 
 class _JsonLines(logging.Formatter):
@@ -402,8 +245,3 @@ def _some_key(server: MockServer) -> str:
         return server.api_key
     except LookupError:
         return "none-is-accepted"
-
-
-def _fail(error: object) -> NoReturn:
-    click.echo(str(error), err=True)
-    raise SystemExit(1)

@@ -1,0 +1,63 @@
+"""The `mockbm` command: a room for each kind of subcommand, entered when it is called."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+from .. import __version__
+
+_COMMANDS = {
+    "serve": "serve",
+    "check": "files",
+    "list": "files",
+    "import": "files",
+    "use": "remote",
+    "health": "remote",
+}
+"""Where each subcommand is. Only that one is imported, so that none waits for the others."""
+
+
+class _Commands(click.Group):
+    """The subcommands, in the order of `_COMMANDS`."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            near = get_close_matches(name, _COMMANDS, 1)
+            guess = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(_COMMANDS)}"
+            context.fail(f"no command is called {name!r}{guess}")
+        module = import_module(f".{_COMMANDS[name]}", __name__)
+        command: click.Command = getattr(module, name if hasattr(module, name) else f"{name}_")
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="mockbm")
+def main() -> None:
+    """A mock of BuildMaster's Get Releases endpoint, answering from scenario files.
+
+    A scenario is one YAML file: a complete, named state of the mocked instance. Without a
+    DIRECTORY, the scenarios that come with mockbm are used.
+
+    \b
+    Start a mock and ask it for the active releases:
+      mockbm serve
+      curl -H "X-ApiKey: abc12345" "http://127.0.0.1:8080/api/releases?status=active"
+
+    \b
+    Make it an instance without releases, from another terminal:
+      mockbm use empty
+
+    \b
+    Look over scenario files of your own, then serve them:
+      mockbm check tests/scenarios
+      mockbm serve tests/scenarios --scenario two-active
+    """
