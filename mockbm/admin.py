@@ -21,6 +21,7 @@ from .guard import Guard
 from .mock import UnknownName
 from .scenario import Scenario
 from .session import Session
+from .state import Standing
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
 
@@ -217,7 +218,7 @@ def clear_requests(id_: str | None = None) -> Response:
 
 @blueprint.get("/sessions")
 def list_sessions() -> Response:
-    return jsonify({"sessions": [_session_json(item) for item in current_mock().sessions()]})
+    return jsonify({"sessions": [_session_json(item) for item in current_mock().standings()]})
 
 
 @blueprint.post("/sessions")
@@ -227,7 +228,7 @@ def open_session() -> Response:
         session = current_mock().open_session(wanted.get("scenario"), wanted["label"])
     except RuntimeError as error:
         return problem(429, "Too many sessions", str(error))
-    document = _session_json(session)
+    document = _session_json(session.standing)
     response = jsonify({"id": session.id, "apiKey": session.api_key} | document)
     response.status_code = 201
     response.headers["Location"] = document["links"]["self"]
@@ -236,7 +237,7 @@ def open_session() -> Response:
 
 @blueprint.get("/sessions/<id_>")
 def show_session(id_: str) -> Response:
-    return jsonify(_session_json(current_mock().session(id_)))
+    return jsonify(_session_json(current_mock().standing(id_)))
 
 
 @blueprint.delete("/sessions/<id_>")
@@ -263,7 +264,7 @@ def health() -> Response:
             "scenario": mock.default.active,
             "revision": mock.default.view.revision,
             "scenarios": len(mock.scenarios),
-            "sessions": len(mock.sessions()),
+            "sessions": len(mock.standings()),
         }
     )
 
@@ -286,11 +287,12 @@ def _active(session: Session) -> Response:
     view = session.view
     shown = _summary(view.scenario) | {"active": True, "revision": view.revision}
     if view.run is not None:
+        counts = view.run.counts()
         shown["run"] = {
-            "calls": view.run.calls,
+            "calls": counts.calls,
             "seconds": round(view.run.seconds(view.clock), 3),
-            "faults": view.run.faults_seen(),
-            "changes": sum(view.run.stages(view.clock)),
+            "faults": counts.met,
+            "changes": sum(view.run.stages(counts, view.clock)),
         }
     return jsonify(shown)
 
@@ -303,15 +305,14 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _session_json(session: Session) -> dict[str, Any]:
+def _session_json(standing: Standing) -> dict[str, Any]:
     """A session as it is shown; its key is told once, to whoever opened it."""
-    here = f"{ADMIN_PREFIX}/sessions/{session.id}"
-    view = session.view
+    here = f"{ADMIN_PREFIX}/sessions/{standing.id}"
     return {
-        "id": session.id,
-        "label": session.label,
-        "scenario": view.scenario.name,
-        "revision": view.revision,
+        "id": standing.id,
+        "label": standing.label,
+        "scenario": standing.scenario,
+        "revision": standing.revision,
         "links": {
             "self": here,
             "scenario": f"{here}/scenario",

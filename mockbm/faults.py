@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -50,6 +49,12 @@ class Fault:
     connection: str | None = None
     rate: tuple[int, float] | None = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether what it does depends on the requests before."""
+        varies = self.delay is not None and self.delay[0] != self.delay[1]
+        return bool(self.after or self.times is not None or self.rate is not None or varies)
+
     def __str__(self) -> str:
         if self.rate is not None:
             return f"more than {self.rate[0]} requests in {self.rate[1]:g} seconds"
@@ -73,54 +78,60 @@ class Verdict:
     retry_after: int = 0
 
 
-class Counters:
-    """How often each fault has been met in one run of a scenario. Not safe without a lock."""
+@dataclass
+class Counts:
+    """What one session has counted of a scenario since that became active there. Plain data.
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self._faults = faults
-        self._met = [0] * len(faults)
-        self._random = [Random(fault.delay[2]) if fault.delay else None for fault in faults]
-        self._passed: list[deque[float]] = [deque() for _ in faults]
+    met: how many matching requests each fault has met; empty before the first request.
+    passed: of each rate, when those requests came that it let pass, in seconds.
+    calls: answers with releases.
+    stages: how many of its changes each release had behind it in the last answer.
+    """
 
-    def judge(self, filters: Mapping[str, Any], now: float) -> Verdict:
-        """Count one request, at a moment in seconds, and decide about it.
+    met: list[int] = field(default_factory=list)
+    passed: list[list[float]] = field(default_factory=list)
+    calls: int = 0
+    stages: list[int] = field(default_factory=list)
 
-        Delays add up; the first fault that answers ends it, and later ones do not see the request.
-        """
-        delay = 0.0
-        for number, fault in enumerate(self._faults):
-            if any(fold(filters.get(name)) != value for name, value in fault.when.items()):
-                continue
-            met = self._met[number]
-            self._met[number] = met + 1
-            if met < fault.after or (fault.times is not None and met >= fault.after + fault.times):
-                continue
-            retry_after = self._wait(number, fault, now)
-            if fault.rate is not None and not retry_after:
-                continue
-            random = self._random[number]
-            if fault.delay is not None and random is not None:
-                delay += random.uniform(fault.delay[0], fault.delay[1])
-            if fault.status is not None or fault.connection is not None or retry_after:
-                return Verdict(delay, fault, number, retry_after)
-        return Verdict(delay)
 
-    def _wait(self, number: int, fault: Fault, now: float) -> int:
-        """Whole seconds until a rate lets the next request pass; 0 where it passes now."""
-        if fault.rate is None:
-            return 0
-        count, seconds = fault.rate
-        passed = self._passed[number]
-        while passed and passed[0] <= now - seconds:
-            passed.popleft()
-        if len(passed) < count:
-            passed.append(now)
-            return 0
-        return max(math.ceil(passed[0] + seconds - now), 1)
+def judge(
+    faults: Sequence[Fault], counts: Counts, filters: Mapping[str, Any], now: float
+) -> Verdict:
+    """Count one request, at a moment in seconds, and decide about it.
 
-    def seen(self) -> list[int]:
-        """How many matching requests each fault has met."""
-        return list(self._met)
+    Delays add up; the first fault that answers ends it, and later ones do not see the request.
+    """
+    if not counts.met:
+        counts.met = [0] * len(faults)
+        counts.passed = [[] for _ in faults]
+    delay = 0.0
+    for number, fault in enumerate(faults):
+        if any(fold(filters.get(name)) != value for name, value in fault.when.items()):
+            continue
+        met = counts.met[number]
+        counts.met[number] = met + 1
+        if met < fault.after or (fault.times is not None and met >= fault.after + fault.times):
+            continue
+        retry_after = _wait(fault.rate, counts.passed[number], now) if fault.rate else 0
+        if fault.rate is not None and not retry_after:
+            continue
+        if fault.delay is not None:
+            least, most, seed = fault.delay
+            delay += least if least == most else Random(f"{seed}, {met}").uniform(least, most)
+        if fault.status is not None or fault.connection is not None or retry_after:
+            return Verdict(delay, fault, number, retry_after)
+    return Verdict(delay)
+
+
+def _wait(rate: tuple[int, float], passed: list[float], now: float) -> int:
+    """Whole seconds until a rate lets the next request pass; 0 where it passes now."""
+    count, seconds = rate
+    while passed and passed[0] <= now - seconds:
+        del passed[0]
+    if len(passed) < count:
+        passed.append(now)
+        return 0
+    return max(math.ceil(passed[0] + seconds - now), 1)
 
 
 class Seconds(fields.Field[float]):

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 DEFAULT_SIZE = 1_000
 """Requests that one journal keeps; the oldest make room for new ones."""
@@ -82,8 +82,24 @@ class Entry:
         return cls(**values)
 
 
-class Journal:
-    """The newest requests of one session, oldest first. Any number of threads may use it."""
+class Journal(Protocol):
+    """The newest requests of one session. Any number of threads may use it."""
+
+    def record(self, **values: Any) -> Entry:
+        """Add an entry, of the given fields and the next number. Returns: it."""
+
+    def clear(self) -> None:
+        """Forget the entries; numbers go on."""
+
+    def restart(self) -> None:
+        """Forget the entries; numbers begin at 1."""
+
+    def all(self) -> list[Entry]:
+        """The entries, oldest first."""
+
+
+class MemoryJournal:
+    """A journal in memory."""
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         self._entries: deque[Entry] = deque(maxlen=size)
@@ -91,7 +107,6 @@ class Journal:
         self._count = 0
 
     def record(self, **values: Any) -> Entry:
-        """Add an entry, of the given fields and the next number. Returns: it."""
         with self._lock:
             self._count += 1
             entry = Entry(number=self._count, **values)
@@ -99,37 +114,44 @@ class Journal:
         return entry
 
     def clear(self) -> None:
-        """Forget the entries; numbers go on."""
         with self._lock:
             self._entries.clear()
 
-    def entries(
-        self,
-        *,
-        method: str | None = None,
-        status: int | None = None,
-        parameter: str | None = None,
-        count: int | None = None,
-    ) -> list[Entry]:
-        """The entries, oldest first.
-
-        method: only those of one method, in capitals or not.
-        status: only those that were answered with it.
-        parameter: only those that had it: a name, or `name=value`.
-        count: only so many, the newest of those that the others leave.
-        """
+    def restart(self) -> None:
         with self._lock:
-            found: Iterable[Entry] = list(self._entries)
-        if method is not None:
-            found = [entry for entry in found if entry.method == method.upper()]
-        if status is not None:
-            found = [entry for entry in found if entry.status == status]
-        if parameter is not None:
-            name, has_value, value = parameter.partition("=")
-            found = [
-                entry
-                for entry in found
-                if name in entry.parameters and (not has_value or entry.parameters[name] == value)
-            ]
-        found = list(found)
-        return found if count is None else found[max(len(found) - count, 0) :]
+            self._entries.clear()
+            self._count = 0
+
+    def all(self) -> list[Entry]:
+        with self._lock:
+            return list(self._entries)
+
+
+def narrowed(
+    entries: Iterable[Entry],
+    *,
+    method: str | None = None,
+    status: int | None = None,
+    parameter: str | None = None,
+    count: int | None = None,
+) -> list[Entry]:
+    """Some of the entries of a journal, in their order.
+
+    method: only those of one method, in capitals or not.
+    status: only those that were answered with it.
+    parameter: only those that had it: a name, or `name=value`.
+    count: only so many, the newest of those that the others leave.
+    """
+    if method is not None:
+        entries = [entry for entry in entries if entry.method == method.upper()]
+    if status is not None:
+        entries = [entry for entry in entries if entry.status == status]
+    if parameter is not None:
+        name, has_value, value = parameter.partition("=")
+        entries = [
+            entry
+            for entry in entries
+            if name in entry.parameters and (not has_value or entry.parameters[name] == value)
+        ]
+    found = list(entries)
+    return found if count is None else found[max(len(found) - count, 0) :]

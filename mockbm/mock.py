@@ -6,23 +6,31 @@ key the default session's, and `KEY@scenario` that scenario for this one request
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import secrets
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from .document import Problem, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
 from .memory import Answers
-from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
+from .scenario import (
+    DEFAULT_API_KEY,
+    Scenario,
+    inline_scenario,
+    load_scenarios,
+    shipped_scenarios,
+)
 from .selection import FilterSchema
-from .session import Session, View, clock_at, new_id
+from .session import Run, Session, View, anew, clock_at
+from .state import DEFAULT, MemoryState, Standing, State
 from .times import Clock
 
 DEFAULT_SCENARIO = "documented"
@@ -33,15 +41,16 @@ HIDDEN = "***"
 SHORT_KEY = 6
 """Letters from which on a key is no ordinary word."""
 
-_WORDS = re.compile(r"[A-Za-z0-9_-]{20,}")
-
 PIN = "@"
 """Stands between an API key and the scenario that it is pinned to."""
 
 MAX_SESSIONS = 1_000
 IDLE_SECONDS = 3_600.0
-KEPT_ENDINGS = 1_000
-"""Ended sessions of which it is remembered why they ended."""
+
+KEY_BYTES = 24
+"""Random bytes in the API key of a session; three of them are four letters."""
+
+_OWN_KEYS = re.compile(rf"(?<![\w-])[A-Za-z0-9_-]{{{KEY_BYTES * 4 // 3}}}(?![\w-])")
 
 
 class UnknownName(LookupError):  # noqa: N818 (it reads as what it says)
@@ -77,7 +86,8 @@ class Mock:
     breaks_connections: whether the server that runs this lets a fault break a connection.
     max_sessions, idle_seconds: how many sessions there may be beside the default one, and how long
         one may go without a request before it ends.
-    Raises: ScenarioError for files with problems, UnknownName, ValueError for a bad clock.
+    state: where sessions are kept: "memory", or `redis://...` for several processes.
+    Raises: ScenarioError for files with problems, UnknownName, ValueError for a bad clock or state.
     """
 
     def __init__(
@@ -91,12 +101,11 @@ class Mock:
         idle_seconds: float = IDLE_SECONDS,
         clock: str | None = None,
         breaks_connections: bool = False,
+        state: str = "memory",
     ) -> None:
         self.directory = shipped_scenarios() if directory is None else Path(directory)
         self.filter_schema = FilterSchema(strict=strict)
-        self.journal_size = journal_size
         self.max_sessions = max_sessions
-        self.idle_seconds = idle_seconds
         if math.isnan(idle_seconds):
             raise ValueError("idle_seconds is no number")
         try:
@@ -107,15 +116,17 @@ class Mock:
         self.writing = threading.RLock()
         self.problems: tuple[Problem, ...] = ()
         self.began = time.monotonic()
+        self._gone: dict[str, Scenario] = {}
+        self._views: dict[str, tuple[Standing, View]] = {}
         self._take(load_scenarios(self.directory))
         if scenario is None:
             known = self.scenarios
             scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))
         self._start = scenario
-        self._sessions: dict[str, Session] = {}
-        self._by_key: dict[str, Session] = {}
-        self._endings: OrderedDict[str, str] = OrderedDict()
-        self.default = Session(self, "default", "", "", self.scenario(scenario))
+        self.require_socket_for(self.scenario(scenario))
+        self.state = _state(state, journal_size, idle_seconds)
+        self._reloads: int | None = None
+        self.default = Session(self, DEFAULT)
 
     def _take(self, scenarios: Mapping[str, Scenario]) -> None:
         self.scenarios = scenarios
@@ -142,20 +153,26 @@ class Mock:
 
         Raises: ScenarioError, after which everything is as it was, and `problems` has them.
         """
-        try:
-            self._reload()
-            self.problems = ()
-        except ScenarioError as error:
-            self.problems = error.problems
-            raise
 
-    def _reload(self) -> None:
+        def again(standing: Standing) -> Standing:
+            return anew(replace(standing, era=standing.era + 1))
+
         with self.writing:
-            scenarios = load_scenarios(self.directory)
-            active = self.default.view.scenario
+            standings = {item.id: item for item in self.standings()}
+            default = standings.setdefault(DEFAULT, self.default.standing)
             needed = {self._start: "active at the start"}
-            if self.scenarios.get(active.name) is active:
-                needed[active.name] = "active"
+            if default.values is None and default.scenario in self.scenarios:
+                needed[default.scenario] = "active"
+            self._load(standings.values(), needed)
+            # Told before the sessions change: who sees a changed session reads the files first.
+            self._reloads = self.state.add_reload()
+            for standing in standings.values():
+                if standing.parent is None:
+                    self.state.change(standing.id, again)
+
+    def _load(self, standings: Iterable[Standing], needed: Mapping[str, str]) -> None:
+        try:
+            scenarios = load_scenarios(self.directory)
             gone = [
                 Problem(str(self.directory), 1, 1, name, f"has no file any more, but is {role}")
                 for name, role in needed.items()
@@ -163,13 +180,28 @@ class Mock:
             ]
             if gone:
                 raise ScenarioError(gone)
-            sessions = (self.default, *self._sessions.values())
-            for name in {*needed, *(session.active for session in sessions)} & scenarios.keys():
+            used = {item.scenario for item in standings} | {item.start for item in standings}
+            for name in used & scenarios.keys():
                 self.require_socket_for(scenarios[name])
-            before = self.scenarios
-            self._take(scenarios)
-            for session in sessions:
-                session.renew(before, scenarios)
+        except ScenarioError as error:
+            self.problems = error.problems
+            raise
+        before = {**self._gone, **self.scenarios}
+        self._gone = {name: before[name] for name in used & before.keys() - scenarios.keys()}
+        self.problems = ()
+        self._take(scenarios)
+
+    def _catch_up(self) -> None:
+        """Read the files again because another process has, and told so."""
+        with self.writing:
+            told, known = self.state.reloads(), self._reloads
+            self._reloads = told
+            if known is None or known == told:
+                return
+            try:
+                self._load(self.state.standings(), {})
+            except ScenarioError:
+                return  # it goes on with what it had, and its health tells the problems
 
     def open_session(self, scenario: str | None = None, label: str = "") -> Session:
         """A new session with a fresh API key, in the scenario that is active at the start.
@@ -177,121 +209,194 @@ class Mock:
         scenario: another one to start with.
         Raises: UnknownName; RuntimeError where there are `max_sessions` already.
         """
-        with self.writing:
-            start = self.scenario(self._start if scenario is None else scenario)
-            self._make_room()
-            session = Session(self, new_id(), secrets.token_urlsafe(24), label, start)
-            self._sessions[session.id] = self._by_key[session.api_key] = session
-            return session
-
-    def _make_room(self) -> None:
-        self._end_idle()
-        if len(self._sessions) >= self.max_sessions:
+        start = self.scenario(self._start if scenario is None else scenario)
+        self.require_socket_for(start)
+        key = secrets.token_urlsafe(KEY_BYTES)
+        standing = self._fresh(session_id(key), label, start)
+        if self.state.open(standing, self.max_sessions) is None:
             raise RuntimeError(
                 f"there are {self.max_sessions} sessions, and no more are allowed; end some "
                 "with DELETE, or start the mock with a higher limit"
             )
+        return Session(self, standing.id, key)
+
+    def _fresh(
+        self, id_: str, label: str, start: Scenario, parent: Standing | None = None
+    ) -> Standing:
+        clock = self.clock if parent is None else parent.clock
+        standing = Standing(id_, label, start.name, start.name, clock, clock.now())
+        if parent is None:
+            return standing
+        return replace(standing, parent=parent.id, era=parent.era)
+
+    def standings(self) -> list[Standing]:
+        """Where the sessions stand that have been opened and not ended, oldest first, and pins."""
+        found = self.state.standings()
+        eras = {item.id: item.era for item in found}
+        opened = [item for item in found if item.parent is None and item.id != DEFAULT]
+        pins = [item for item in found if item.parent and eras.get(item.parent) == item.era]
+        return opened + pins
 
     def sessions(self) -> list[Session]:
         """The sessions that have been opened and not ended, oldest first, and their pins."""
-        with self.writing:
-            self._end_idle()
-            opened = list(self._sessions.values())
-            return opened + [pin for item in (self.default, *opened) for pin in item.pins]
+        return [Session(self, item.id) for item in self.standings()]
 
     def session(self, id_: str) -> Session:
         """The session of that id. Raises: UnknownName."""
-        if id_ in self._sessions:
-            return self._sessions[id_]
-        for session in self.sessions():
-            if session.id == id_:
-                return session
-        raise UnknownName("session", id_)
+        return Session(self, self.standing(id_).id)
+
+    def standing(self, id_: str) -> Standing:
+        """Where a session stands. Raises: UnknownName."""
+        default, own = self._look(DEFAULT, id_)
+        if id_ == DEFAULT:
+            return default or self._default()
+        if own is not None and own.parent is not None:
+            (parent,) = self._look(own.parent)
+            own = own if parent is not None and parent.era == own.era else None
+        if own is None:
+            raise UnknownName("session", id_)
+        return own
+
+    def _look(self, *ids: str, used: bool = False) -> list[Standing | None]:
+        found = self.state.look(*ids, used=used)
+        if self.state.reloads() != self._reloads:
+            self._catch_up()
+        return found
+
+    def _default(self) -> Standing:
+        fresh = self._fresh(DEFAULT, "", self.scenario(self._start))
+        return self.state.open(fresh) or fresh
+
+    def view(self, standing: Standing) -> View:
+        """What a request sees of a session that stands there. Raises: UnknownName, ScenarioError.
+
+        The same standing has the same view, with all that this remembers.
+        """
+        found = self._views.get(standing.id)
+        if found is not None and found[0] is standing:
+            return found[1]
+        same = found is not None and found[0].values is standing.values is not None
+        scenario = found[1].scenario if found and same else self._scenario_of(standing)
+        return self._see(standing, scenario)
+
+    def _scenario_of(self, standing: Standing) -> Scenario:
+        known = {**self._gone, **self.scenarios}
+        if standing.values is not None:
+            return inline_scenario(standing.values, known)
+        if standing.scenario not in known:
+            raise UnknownName("scenario", standing.scenario, self.scenarios)
+        return known[standing.scenario]
+
+    def _see(self, standing: Standing, scenario: Scenario) -> View:
+        run = Run(self.state, standing, scenario) if scenario.is_live else None
+        journal = self.state.journal(standing.id)
+        view = View(scenario, standing.revision, journal, standing.clock, run)
+        with self.writing:
+            while len(self._views) > self.max_sessions:
+                del self._views[next(iter(self._views))]
+            self._views[standing.id] = (standing, view)
+        return view
+
+    def change(
+        self, id_: str, act: Callable[[Standing], Standing], scenario: Scenario | None = None
+    ) -> None:
+        """Change where a session stands. Raises: UnknownName, and what `act` raises.
+
+        scenario: the one that is active then, where it is known already.
+        """
+        self.standing(id_)
+        changed = self.state.change(id_, act)
+        if changed is None:
+            raise UnknownName("session", id_)
+        if scenario is not None:
+            self._see(changed, scenario)
 
     def end_session(self, id_: str, why: str = "it was ended by a call") -> None:
         """End a session. Raises: UnknownName."""
-        with self.writing:
-            if id_ not in self._sessions:
-                raise UnknownName("session", id_)
-            session = self._sessions.pop(id_)
-            del self._by_key[session.api_key]
-            self._endings[session.api_key] = why
-            if len(self._endings) > KEPT_ENDINGS:
-                self._endings.popitem(last=False)
-
-    def _end_idle(self) -> None:
-        long_ago = time.monotonic() - self.idle_seconds
-        for session in list(self._sessions.values()):
-            if session.last_used < long_ago:
-                self.end_session(session.id, f"it was idle for over {self.idle_seconds:g} seconds")
+        self.standing(id_)
+        if id_ == DEFAULT or not self.state.end(id_, why):
+            raise UnknownName("session", id_)
+        self._views.pop(id_, None)
 
     def admit(self, key: str | None) -> Admission:
         """Decide whose view a request with this API key gets.
 
         A session's own key is accepted in every scenario that accepts any key at all.
         """
+        base, pinned, name = (key or "").rpartition(PIN)
+        ids = [session_id(text) for text in ((key, base) if pinned else (key,)) if text]
+        default, *found = self._look(DEFAULT, *ids, used=True)
+        default = default or self._default()
         if key is None:
-            return self._refuse("the API key is missing")
-        session = self._session_of(key)
-        if session is not None:
-            return self._enter(session, session.view, key)
-        if key in self.default.view.scenario.api_keys:
-            return Admission(self.default.view)
-        base, pinned, name = key.rpartition(PIN)
-        parent = self._session_of(base)
+            return self._refuse(default, "the API key is missing")
+        own = found[0] if found else None
+        if own is not None and own.parent is None:
+            return self._enter(own, self.view(own), key)
+        view = self.view(default)
+        if key in view.scenario.api_keys:
+            return Admission(view)
+        parent = found[1] if pinned and len(found) > 1 else None
         if pinned and (parent is not None or self._is_accepted_somewhere(base)):
-            return self._pinned(key, parent or self.default, base, name)
-        if key in self._endings or base in self._endings:
-            why = self._endings.get(key) or self._endings[base]
-            return self._refuse(f"the session of this API key has ended: {why}")
+            return self._pinned(ids[0], own, parent or default, base, name)
+        return self._refuse(default, self._why_refused(key, ids, view))
+
+    def _why_refused(self, key: str, ids: Iterable[str], view: View) -> str:
+        why = next(filter(None, map(self.state.ended, ids)), None)
+        if why is not None:
+            return f"the session of this API key has ended: {why}"
         if self._is_accepted_somewhere(key):
             others = [item.name for item in self.scenarios.values() if key in item.api_keys]
-            return self._refuse(
-                f"scenario {self.default.active} does not accept this API key; "
+            return (
+                f"scenario {view.scenario.name} does not accept this API key; "
                 f"accepted by: {', '.join(others)}"
             )
-        return self._refuse("the API key is unknown")
+        return "the API key is unknown"
 
-    def _pinned(self, key: str, parent: Session, base: str, name: str) -> Admission:
+    def _pinned(
+        self, id_: str, pin: Standing | None, parent: Standing, base: str, name: str
+    ) -> Admission:
         """Decide about a key that sees one scenario, whatever is active."""
+        seen = self.view(parent)
         try:
             scenario = self.scenario(name)
         except UnknownName as error:
             said = UnknownName(error.kind, self.hide(name, base), error.known)
-            return Admission(parent.view, f"the API key is pinned, but {said}")
-        view = replace(parent.view, scenario=scenario, run=None, answers=Answers())
+            return Admission(seen, f"the API key is pinned, but {said}")
+        view = replace(seen, scenario=scenario, run=None, answers=Answers())
         admission = self._enter(parent, view, base)
         if not scenario.is_live or admission.refusal:
             return admission
         try:
-            return Admission(parent.pinned_view(key, scenario))
+            self.require_socket_for(scenario)
         except ScenarioError as error:
             return Admission(view, str(error))
+        if pin is None or pin.era != parent.era:
+            pin = self._pin(id_, scenario, parent)
+        return Admission(replace(self.view(pin), clock=parent.clock, also=seen.journal))
 
-    def _enter(self, session: Session, view: View, key: str) -> Admission:
+    def _pin(self, id_: str, scenario: Scenario, parent: Standing) -> Standing:
+        """A fresh session for a pinned key, in the place of one that is over."""
+        fresh = self._fresh(id_, f"pinned to {scenario.name}", scenario, parent)
+        found = self.state.open(fresh) or fresh
+        if found.era != parent.era:
+            self.state.end(id_)
+            found = self.state.open(fresh) or fresh
+        return found
+
+    def _enter(self, standing: Standing, view: View, key: str) -> Admission:
         accepted = view.scenario.api_keys
-        if key in accepted or (accepted and session is not self.default):
+        if key in accepted or (accepted and standing.id != DEFAULT):
             return Admission(view)
         what = "does not accept this API key" if accepted else "accepts no API key at all"
         return Admission(view, f"scenario {view.scenario.name} {what}")
 
-    def _refuse(self, why: str) -> Admission:
-        view = self.default.view
+    def _refuse(self, default: Standing, why: str) -> Admission:
+        view = self.view(default)
         if view.scenario.api_keys == (DEFAULT_API_KEY,):
             why += f"; scenario {view.scenario.name} accepts {DEFAULT_API_KEY}"
         elif not view.scenario.api_keys:
             why += f"; scenario {view.scenario.name} accepts no API key at all"
         return Admission(view, why)
-
-    def _session_of(self, key: str) -> Session | None:
-        session = self._by_key.get(key)
-        if session is not None:
-            if session.last_used < time.monotonic() - self.idle_seconds:
-                with self.writing:
-                    self._end_idle()
-                return None
-            session.last_used = time.monotonic()
-        return session
 
     def _is_accepted_somewhere(self, key: str) -> bool:
         return key in self._keys
@@ -303,10 +408,28 @@ class Mock:
         only where they are long enough not to be ordinary words, and those of all sessions.
         """
         own = {sent, sent.rpartition(PIN)[0] or sent} if sent else set()
-        for key in self._keys.union(own, self.default.view.scenario.api_keys):
+        _, view = self._views.get(DEFAULT, (None, None))
+        for key in self._keys.union(own, view.scenario.api_keys if view else ()):
             if text == key or (len(key) >= SHORT_KEY and key in text):
                 text = text.replace(key, HIDDEN)
-        for word in _WORDS.findall(text):
-            if word in self._by_key or word in self._endings:
+        for word in _OWN_KEYS.findall(text):
+            id_ = session_id(word)
+            if self.state.look(id_)[0] or self.state.ended(id_):
                 text = text.replace(word, HIDDEN)
         return text
+
+
+@lru_cache(maxsize=10_000)
+def session_id(api_key: str) -> str:
+    """The id of the session that has this key. The key cannot be told from it."""
+    return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _state(text: str, journal_size: int, idle_seconds: float) -> State:
+    if text == "memory":
+        return MemoryState(journal_size, idle_seconds)
+    if text.startswith(("redis://", "rediss://", "unix://")):
+        from .redis_state import RedisState
+
+        return RedisState(text, journal_size, idle_seconds)
+    raise ValueError(f"the state is {text!r}; it is kept in memory, or at redis://HOST:PORT")

@@ -86,6 +86,13 @@ class Scenario:
         """Whether an answer depends on more than the request: counts, the clock, chance."""
         return bool(self.faults or self.changing or self.told_from_now)
 
+    @cached_property
+    def counts(self) -> bool:
+        """Whether an answer depends on what was asked before, or on when it became active."""
+        return bool(
+            self.changing or self.told_from_now or any(fault.counts for fault in self.faults)
+        )
+
     @property
     def needs_socket(self) -> bool:
         """Whether a fault breaks connections, which not every server lets us do."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import secrets
-import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
-from .faults import Counters, Verdict
+from .faults import Counts, Verdict, judge
 from .fields import Date
-from .journal import Entry, Journal
+from .journal import Entry, Journal, narrowed
 from .memory import Answers
 from .scenario import Scenario, Stages, inline_scenario
 from .selection import Filters, Releases
+from .state import Result, Standing, State
 from .times import Clock, duration, moment, outgoing
 
 if TYPE_CHECKING:
@@ -28,40 +25,46 @@ if TYPE_CHECKING:
 class Run:
     """What a live scenario has been through in one session since it became active there.
 
-    Every request counts, and is told what the counts decide, in one step. So any number of threads
-    see each step once and in order.
+    The counts are in the state: every request counts, and is told what the counts decide, in one
+    step. So any number of threads and processes see each step once and in order.
     """
 
-    def __init__(self, scenario: Scenario, began: datetime) -> None:
-        self.began = began
-        self.calls = 0
+    def __init__(self, state: State, standing: Standing, scenario: Scenario) -> None:
+        self.began = standing.began
+        self._state = state
+        self._id = standing.id
+        self._epoch = standing.epoch
         self._scenario = scenario
-        self._counters = Counters(scenario.faults)
-        self._stages: Stages = (0,) * len(scenario.changing)
-        self._releases: Releases | None = None
-        self._lock = threading.Lock()
+        self._made: tuple[Stages, Releases] | None = None
 
     def judge(self, filters: Filters, clock: Clock) -> Verdict:
         """What the scenario's faults do to a request with these filters."""
-        with self._lock:
-            return self._counters.judge(filters, clock.now().timestamp())
+        faults, now = self._scenario.faults, clock.now().timestamp()
+        if not faults:
+            return Verdict()
+        return self._count(lambda counts: judge(faults, counts, filters, now))
 
     def releases(self, clock: Clock, *, counts: bool) -> Releases:
         """The releases that the next answer is made from, and whether it counts as a call.
 
         No release ever goes back, whatever clock the request has.
         """
-        with self._lock:
-            stages = tuple(map(max, self.stages(clock), self._stages))
-            self.calls += counts
-            if self._releases is None or stages != self._stages:
-                self._stages = stages
-                self._releases = self._scenario.at(stages, self.began)
-            return self._releases
 
-    def stages(self, clock: Clock) -> Stages:
+        def step(kept: Counts) -> Stages:
+            reached = self.stages(kept, clock)
+            kept.stages = [*map(max, reached, kept.stages or reached)]
+            kept.calls += counts
+            return tuple(kept.stages)
+
+        stages = self._count(step)
+        made = self._made
+        if made is None or made[0] != stages:
+            made = self._made = (stages, self._scenario.at(stages, self.began))
+        return made[1]
+
+    def stages(self, counts: Counts, clock: Clock) -> Stages:
         """How many of its changes each release that changes has behind it."""
-        passed = {"calls": float(self.calls), "seconds": self.seconds(clock)}
+        passed = {"calls": float(counts.calls), "seconds": self.seconds(clock)}
         return tuple(
             sum(
                 1
@@ -77,10 +80,14 @@ class Run:
         """How long the scenario has been active."""
         return (clock.now() - self.began).total_seconds()
 
-    def faults_seen(self) -> list[int]:
-        """How many matching requests each fault has met."""
-        with self._lock:
-            return self._counters.seen()
+    def counts(self) -> Counts:
+        """What has been counted so far."""
+        counts = self._count(replace)
+        counts.met = list(counts.met) or [0] * len(self._scenario.faults)
+        return counts
+
+    def _count(self, act: Callable[[Counts], Result]) -> Result:
+        return self._state.count(self._id, self._epoch, act)
 
 
 @dataclass(frozen=True)
@@ -114,144 +121,117 @@ class View:
 class Session:
     """One client's private view: its API key, active scenario, counters, clock and journal.
 
-    Made by a `Mock`. Any number of threads may use it.
-    parent: the session of `KEY`, for one that belongs to a pinned key `KEY@SCENARIO` whose scenario
-        counts or changes. It takes its parent's clock, begins anew when that is set or reset, and
-        ends with it.
+    Made by a `Mock`. Any number of threads may use it. Every call raises UnknownName where the
+    session has ended.
     """
 
-    def __init__(
-        self,
-        mock: Mock,
-        id_: str,
-        api_key: str,
-        label: str,
-        start: Scenario,
-        *,
-        parent: Session | None = None,
-    ) -> None:
+    def __init__(self, mock: Mock, id_: str, api_key: str = "") -> None:
         self.id = id_
         self.api_key = api_key
-        self.label = label
-        self.parent = parent
-        self.last_used = time.monotonic()
         self._mock = mock
-        self._start = start
-        self._pins: dict[str, Session] = {}
-        self.view = self._fresh_view()
 
-    def _fresh_view(self) -> View:
-        clock = self._mock.clock if self.parent is None else self.parent.view.clock
-        return self._view(self._start, 1, Journal(self._mock.journal_size), clock)
+    @property
+    def standing(self) -> Standing:
+        """Where it stands now."""
+        return self._mock.standing(self.id)
 
-    def _view(self, scenario: Scenario, revision: int, journal: Journal, clock: Clock) -> View:
-        self._mock.require_socket_for(scenario)
-        run = Run(scenario, clock.now()) if scenario.is_live else None
-        return View(scenario, revision, journal, clock, run)
+    @property
+    def view(self) -> View:
+        """What a request sees now."""
+        return self._mock.view(self.standing)
 
     @property
     def active(self) -> str:
         """The name of the active scenario."""
-        return self.view.scenario.name
+        return self.standing.scenario
 
     def use(self, name: str) -> None:
         """Make another scenario active. Raises: UnknownName; RuntimeError for a pinned key's."""
-        with self._mock.writing:
-            self._switch(self._mock.scenario(name))
+        self._switch(self._mock.scenario(name), None)
 
     def use_values(self, values: Any) -> None:
-        """Make a scenario active that is given as plain values.
+        """Make a scenario active that is given as plain values, as in a scenario file.
 
         Raises: ScenarioError; RuntimeError for a pinned key's.
         """
-        self._switch(inline_scenario(values, self._mock.scenarios))
-
-    @property
-    def pins(self) -> list[Session]:
-        """The sessions of the keys that are pinned to a scenario and made of this one's key."""
-        return list(self._pins.values())
-
-    def pinned_view(self, key: str, scenario: Scenario) -> View:
-        """What a request sees whose key is pinned to a scenario that counts or changes.
-
-        Raises: ScenarioError for a scenario that this server cannot play.
-        """
-        with self._mock.writing:
-            pin = self._pins.get(key)
-            if pin is None:
-                label = f"pinned to {scenario.name}"
-                pin = Session(self._mock, new_id(), key, label, scenario, parent=self)
-                self._pins[key] = pin
-            return replace(pin.view, clock=self.view.clock, also=self.view.journal)
+        self._switch(inline_scenario(values, self._mock.scenarios), values)
 
     def reset(self) -> None:
         """Go back to what a fresh start gives: scenario, counters, clock and an empty journal."""
-        with self._mock.writing:
-            self._pins.clear()
-            self.view = self._fresh_view()
+        parent = self.standing.parent
+        clock = self._mock.standing(parent).clock if parent else self._mock.clock
+
+        def fresh(standing: Standing) -> Standing:
+            era = standing.era if parent else standing.era + 1
+            started = replace(standing, scenario=standing.start, values=None, clock=clock)
+            return anew(replace(started, revision=0, era=era))
+
+        self._mock.change(self.id, fresh)
+        self._mock.state.journal(self.id).restart()
 
     @property
     def now(self) -> str:
         """What this session's clock shows, as dates go out."""
-        return outgoing(self.view.clock.now())
+        return outgoing(self.standing.clock.now())
 
     def set_clock(self, text: str) -> None:
         """Stop the clock at a moment, and begin the active scenario there anew.
 
         Raises: ValueError for what is no date, or one that is too far away.
         """
-        self._begin_anew(clock_at(text))
+        self._begin_at(clock_at(text))
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
-        with self._mock.writing:
-            clock = self.view.clock.advanced(duration(text))
-            view = self.view
-            revision = view.revision + 1
-            self.view = replace(view, clock=clock, revision=revision, answers=Answers())
+        seconds = duration(text)
+
+        def advanced(standing: Standing) -> Standing:
+            clock = standing.clock.advanced(seconds)
+            return replace(standing, clock=clock, revision=standing.revision + 1)
+
+        self._mock.change(self.id, advanced)
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time again, and begin the active scenario anew."""
-        self._begin_anew(Clock())
-
-    def _begin_anew(self, clock: Clock) -> None:
-        with self._mock.writing:
-            self._pins.clear()
-            view = self.view
-            self.view = self._view(view.scenario, view.revision + 1, view.journal, clock)
+        self._begin_at(Clock())
 
     def requests(self, **filters: Any) -> list[Entry]:
-        """The journal, oldest first; filters as for `Journal.entries`."""
-        return self.view.journal.entries(**filters)
+        """The journal, oldest first; filters as for `narrowed`."""
+        return narrowed(self._mock.state.journal(self.standing.id).all(), **filters)
 
     def clear_requests(self) -> None:
         """Empty the journal."""
-        self.view.journal.clear()
+        self._mock.state.journal(self.standing.id).clear()
 
     def end(self) -> None:
         """End the session: its key is refused from now on, a pinned one begins anew."""
-        if self.parent is not None:
-            self.parent._pins.pop(self.api_key, None)
-        else:
-            self._mock.end_session(self.id)
+        self._mock.end_session(self.id)
 
-    def _switch(self, scenario: Scenario) -> None:
-        if self.parent is not None:
-            raise RuntimeError("this session belongs to a key that is pinned to its scenario")
-        with self._mock.writing:
-            view = self.view
-            self.view = self._view(scenario, view.revision + 1, view.journal, view.clock)
+    def _begin_at(self, clock: Clock) -> None:
+        self._mock.change(
+            self.id,
+            lambda standing: anew(replace(standing, clock=clock, era=standing.era + 1)),
+        )
 
-    def renew(self, before: Mapping[str, Scenario], after: Mapping[str, Scenario]) -> None:
-        """Take over what a reload changed; a scenario that has no file any more stays as it is."""
+    def _switch(self, scenario: Scenario, values: Any) -> None:
+        self._mock.require_socket_for(scenario)
 
-        def renewed(scenario: Scenario) -> Scenario:
-            from_file = before.get(scenario.name) is scenario
-            return after.get(scenario.name, scenario) if from_file else scenario
+        def switched(standing: Standing) -> Standing:
+            if standing.parent is not None:
+                raise RuntimeError("this session belongs to a key that is pinned to its scenario")
+            return anew(replace(standing, scenario=scenario.name, values=values))
 
-        self._pins.clear()
-        self._start = renewed(self._start)
-        self._switch(renewed(self.view.scenario))
+        self._mock.change(self.id, switched, scenario)
+
+
+def anew(standing: Standing) -> Standing:
+    """The standing after its active scenario has begun anew."""
+    return replace(
+        standing,
+        began=standing.clock.now(),
+        revision=standing.revision + 1,
+        epoch=standing.epoch + 1,
+    )
 
 
 def clock_at(text: str) -> Clock:
@@ -263,8 +243,3 @@ def clock_at(text: str) -> Clock:
     if date.startswith("now"):
         raise ValueError(f"{text!r} is told from now; a clock needs a date such as 2024-03-04")
     return Clock(moment(date))
-
-
-def new_id() -> str:
-    """An id that cannot be guessed."""
-    return secrets.token_hex(8)

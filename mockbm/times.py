@@ -62,7 +62,7 @@ class Clock:
 
     def __init__(self, set_to: datetime | None = None) -> None:
         self.set_to = set_to
-        self._ahead = timedelta()
+        self.ahead = timedelta()
         # Counted on from here, so that it never goes back, even where the machine's clock does.
         self._began = (time.time(), time.monotonic())
 
@@ -72,7 +72,7 @@ class Clock:
             return self.set_to
         wall, monotonic = self._began
         seconds = wall + time.monotonic() - monotonic
-        return datetime.fromtimestamp(seconds, timezone.utc) + self._ahead
+        return datetime.fromtimestamp(seconds, timezone.utc) + self.ahead
 
     def advanced(self, seconds: float) -> Clock:
         """A clock that shows `seconds` later. Raises: ValueError beyond `LAST`."""
@@ -80,7 +80,7 @@ class Clock:
         if self.now() + step > LAST:
             raise ValueError(f"a clock can show at most {outgoing(LAST)}")
         later = Clock(None if self.set_to is None else self.set_to + step)
-        later._ahead = self._ahead + step
+        later.ahead = self.ahead + step
         later._began = self._began
         return later
 

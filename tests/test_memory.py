@@ -10,7 +10,7 @@ import pytest
 from endpoint_table import TABLE, Row
 from flask import Flask
 
-from mockbm import create_app, memory
+from mockbm import UnknownName, create_app, memory
 
 KEY = {"X-ApiKey": "abc12345"}
 
@@ -119,9 +119,11 @@ def test_what_counts_or_is_pinned_is_not_remembered() -> None:
     mock = app.extensions["mockbm"]
     session = mock.open_session()
     assert [get(app, session.api_key).status_code for _ in range(2)] == [200, 200]
+    assert len(session.requests()) == 2
     session.end()
     assert get(app, session.api_key).status_code == 403
-    assert len(session.requests()) == 2
+    with pytest.raises(UnknownName):
+        session.requests()
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
