@@ -14,7 +14,7 @@ from marshmallow import validates_schema as validates
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from . import __version__
-from .api import ADMIN_PREFIX, current_mock
+from .api import ADMIN_PREFIX, ALONE, current_mock, is_one_of_many
 from .document import ScenarioError, flatten, spell
 from .fields import Integer, NamedSchema, Text
 from .guard import Guard
@@ -86,6 +86,11 @@ def _not_now(error: RuntimeError) -> Response:
     return problem(409, "Not possible", str(error))
 
 
+@blueprint.errorhandler(ConnectionError)
+def _no_state(error: ConnectionError) -> Response:
+    return problem(503, "No shared state", str(error))
+
+
 @blueprint.errorhandler(ScenarioError)
 def _bad_scenario(error: ScenarioError) -> Response:
     problems = [str(item) for item in error.problems]
@@ -108,12 +113,20 @@ def _let_in() -> Response | None:
     guard: Guard = current_app.extensions["mockbm.guard"]
     found = guard.refusal(request)
     if found is None:
-        return None
+        return _refuse_alone()
     status, why = found
     response = problem(status, "Not allowed", why)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
     return response
+
+
+def _refuse_alone() -> Response | None:
+    """One of several processes changes nothing that the others would not know of."""
+    asks = request.method in ("GET", "HEAD") and not request.path.endswith("/requests")
+    if asks or not is_one_of_many():
+        return None
+    return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
 
 
 def refuse(error: HTTPException) -> Response:
@@ -255,18 +268,23 @@ def reload() -> Response:
 @blueprint.get("/health")
 def health() -> Response:
     mock = current_mock()
-    return jsonify(
-        {
-            "status": "degraded" if mock.problems else "ok",
-            "problems": [str(item) for item in mock.problems],
-            "version": __version__,
-            "uptime": round(time.monotonic() - mock.began, 3),
-            "scenario": mock.default.active,
-            "revision": mock.default.view.revision,
-            "scenarios": len(mock.scenarios),
-            "sessions": len(mock.standings()),
-        }
-    )
+    shown: dict[str, Any] = {
+        "status": "degraded" if mock.problems else "ok",
+        "problems": [str(item) for item in mock.problems],
+        "version": __version__,
+        "uptime": round(time.monotonic() - mock.began, 3),
+        "state": mock.state.name,
+        "scenarios": len(mock.scenarios),
+    }
+    try:
+        standing = mock.default.standing
+        shown |= {"scenario": standing.scenario, "revision": standing.revision}
+        shown["sessions"] = len(mock.standings())
+    except ConnectionError as error:
+        shown |= {"status": "unavailable", "problems": [str(error), *shown["problems"]]}
+    response = jsonify(shown)
+    response.status_code = 503 if shown["status"] == "unavailable" else 200
+    return response
 
 
 def _session(id_: str | None) -> Session:

@@ -121,6 +121,21 @@ def _begin() -> None:
         g.exchange = Exchange(mock, begun, received, mock.admit(received.api_key))
 
 
+ALONE = (
+    "this process is one of several that share no state; give all of them the same "
+    "MOCKBM_STATE=redis://HOST:PORT, or run one process with threads"
+)
+"""Why something is refused that one of several processes cannot know."""
+
+
+def is_one_of_many() -> bool:
+    """Whether other processes answer as well, which do not know what this one counts or switches.
+
+    As the WSGI server tells.
+    """
+    return bool(request.environ.get("wsgi.multiprocess")) and not current_mock().state.shared
+
+
 @blueprint.route("/<anycase(api):_api>/<anycase(releases):_releases>", methods=["GET", "POST"])
 def get_releases(**_: str) -> Response:
     """Answer with the releases that match the request's filters [S]."""
@@ -133,6 +148,11 @@ def get_releases(**_: str) -> Response:
     filters, problems = _filters(exchange)
     if problems:
         return _refuse(exchange, problems)
+    if exchange.view.scenario.counts and is_one_of_many():
+        exchange.explanation = (
+            f"scenario {exchange.view.scenario.name} counts or changes, but {ALONE}"
+        )
+        return Response(f"{exchange.explanation}\n", 409, content_type=TEXT)
     run = exchange.view.run
     verdict = run.judge(filters, exchange.view.clock) if run else Verdict()
     if verdict.delay:
@@ -183,6 +203,12 @@ def _select(exchange: Exchange, filters: Filters, *, counts: bool) -> bytes:
     exchange.count = len(selection.positions)
     exchange.ids = tuple(releases.ids[position] for position in selection.positions[:MAX_IDS])
     return releases.body(selection.positions)
+
+
+def _refuse_alone(exchange: Exchange) -> Response:
+    """409, where an answer depends on what other processes have answered."""
+    exchange.explanation = f"scenario {exchange.view.scenario.name} counts or changes, but {ALONE}"
+    return Response(f"{exchange.explanation}\n", 409, content_type=TEXT)
 
 
 def _respond(exchange: Exchange, verdict: Verdict, fault: Fault) -> Response:
@@ -247,12 +273,24 @@ def refuse(error: HTTPException) -> Response:
     return Response(f"{g.exchange.explanation}\n", error.code, mimetype="text/plain")
 
 
+def refuse_without_state(error: ConnectionError) -> Response:
+    """What the shared state would have decided is not known: answered outside the journal."""
+    g.pop("exchange", None)
+    log.error("%s", error)
+    response = Response(f"{error}\n", 503, {"Retry-After": "1"}, content_type=TEXT)
+    response.headers[EXPLAIN_HEADER] = _for_header(str(error))
+    return response
+
+
 @blueprint.after_app_request
 def _finish(response: Response) -> Response:
-    if not for_admin():
+    if not for_admin() and "exchange" in g:
         exchange: Exchange = g.exchange
         view = exchange.view
-        _record(exchange, 0 if exchange.nothing_arrives else response.status_code)
+        try:
+            _record(exchange, 0 if exchange.nothing_arrives else response.status_code)
+        except ConnectionError as error:
+            return refuse_without_state(error)
         response.headers[SCENARIO_HEADER] = view.scenario.name
         response.headers[REVISION_HEADER] = str(view.revision)
         response.headers[EXPLAIN_HEADER] = _for_header(exchange.explanation)

@@ -56,6 +56,7 @@ def create_app(
         app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
         app.register_blueprint(admin.blueprint)
     app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(ConnectionError, api.refuse_without_state)
     if remember:
         app.wsgi_app = Memory(app.wsgi_app, mock, api.conclude)  # type: ignore[method-assign]
     return app
@@ -65,8 +66,8 @@ def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:
     """The application that the variables `MOCKBM_*` ask for; an empty one counts as not set.
 
     Read are SCENARIOS (a directory), SCENARIO (active at the start), STRICT (1 or 0), JOURNAL_SIZE,
-    MAX_SESSIONS, SESSION_IDLE (seconds), CLOCK (a date), REMEMBER and ADMIN (1 or 0),
-    ADMIN_TOKEN and ALLOWED_HOST (names, with spaces between them).
+    MAX_SESSIONS, SESSION_IDLE (seconds), CLOCK (a date), STATE (`memory` or a URL), REMEMBER and
+    ADMIN (1 or 0), ADMIN_TOKEN and ALLOWED_HOST (names, with spaces between them).
     Raises: ValueError for a value that is none of what is allowed, and what `create_app` does.
     """
     settings = {
@@ -85,6 +86,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_SESSIONS": ("max_sessions", int),
     "SESSION_IDLE": ("idle_seconds", float),
     "CLOCK": ("clock", str),
+    "STATE": ("state", str),
     "REMEMBER": ("remember", bool),
     "ADMIN": ("admin_api", bool),
     "ADMIN_TOKEN": ("admin_token", str),

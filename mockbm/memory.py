@@ -55,11 +55,15 @@ class Memory:
         request = self._request(environ)
         if request is None:
             return self._application(environ, start_response)
-        admission = self._mock.admit(environ["HTTP_X_APIKEY"])
-        answer = None if admission.refusal else admission.view.answers.get(request)
+        try:
+            admission = self._mock.admit(environ["HTTP_X_APIKEY"])
+            answer = None if admission.refusal else admission.view.answers.get(request)
+            if answer is not None:
+                self._conclude(admission.view, answer.entry, begun)
+        except ConnectionError:  # the application says what is wrong with the state
+            answer = None
         if answer is None:
             return self._ask(request, environ, start_response)
-        self._conclude(admission.view, answer.entry, begun)
         start_response(answer.status, answer.headers)
         return [answer.body]
 

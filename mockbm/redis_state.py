@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 try:
     import redis
@@ -36,16 +36,14 @@ KEPT = 30 * 24 * 3600
 PATIENCE = 2.0
 """Seconds that a call waits for Redis before it gives up."""
 
-PREFIX = "mockbm:"
-SESSIONS = f"{PREFIX}sessions"
-RELOADS = f"{PREFIX}reloads"
 STANDING, COUNTS, NUMBER = "standing", "counts", "number"
 
 
 class RedisState:
     """A `State` in Redis; every call raises ConnectionError where that cannot be reached.
 
-    url: as the package `redis` reads it, such as `redis://:PASSWORD@HOST:6379/0`.
+    url: as the package `redis` reads it, such as `redis://:PASSWORD@HOST:6379/0`. Behind a `#`, the
+        name of the mock, for several in one database.
     journal_size, idle_seconds: as for `MemoryState`; all processes should have the same.
     Raises: ValueError for a URL that is none.
     """
@@ -53,9 +51,10 @@ class RedisState:
     shared = True
 
     def __init__(self, url: str, journal_size: int, idle_seconds: float) -> None:
+        parts = urlsplit(url)
         try:
             self._redis: Any = redis.Redis.from_url(
-                url,
+                urlunsplit(parts._replace(fragment="")),
                 decode_responses=True,
                 socket_timeout=PATIENCE,
                 socket_connect_timeout=PATIENCE,
@@ -63,8 +62,10 @@ class RedisState:
             )
         except (ValueError, TypeError) as error:
             raise ValueError(f"the URL of the state: {error}") from None
-        parts = urlsplit(url)
-        self.name = f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 6379}{parts.path}"
+        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._mock = parts.fragment or "mockbm"
+        self._sessions = f"{self._mock}:sessions"
+        self._reload_count = f"{self._mock}:reloads"
         self._journal_size = journal_size
         self._idle_seconds = idle_seconds
         self._reloads = 0
@@ -72,9 +73,9 @@ class RedisState:
 
     def look(self, *ids: str, used: bool = False) -> list[Standing | None]:
         with self._transaction() as pipe:
-            pipe.get(RELOADS)
+            pipe.get(self._reload_count)
             for id_ in ids:
-                pipe.hget(_session(id_), STANDING)
+                pipe.hget(self._key("session", id_), STANDING)
             if used:
                 for id_ in ids:
                     self._put_off(pipe, id_)
@@ -84,18 +85,18 @@ class RedisState:
 
     def standings(self) -> list[Standing]:
         with self._asking():
-            opened = [DEFAULT, *self._redis.zrange(SESSIONS, 0, -1)]
+            opened = [DEFAULT, *self._redis.zrange(self._sessions, 0, -1)]
             with self._transaction() as pipe:
                 for id_ in opened:
-                    pipe.smembers(_pins(id_))
+                    pipe.smembers(self._key("pins", id_))
                 pins = [pin for found in pipe.execute() for pin in sorted(found)]
         return [standing for standing in self.look(*opened, *pins) if standing is not None]
 
     def open(self, standing: Standing, most: int | None = None) -> Standing | None:
-        key = _session(standing.id)
+        key = self._key("session", standing.id)
         while True:
             with self._asking(), self._redis.pipeline() as pipe:
-                pipe.watch(key, SESSIONS)
+                pipe.watch(key, self._sessions)
                 there = self._standing(standing.id, pipe.hget(key, STANDING))
                 if there is not None:
                     return there
@@ -104,10 +105,14 @@ class RedisState:
                 pipe.multi()
                 pipe.hset(key, STANDING, _written(standing))
                 if standing.parent is not None:
-                    pipe.sadd(_pins(standing.parent), standing.id)
+                    pipe.sadd(self._key("pins", standing.parent), standing.id)
                 elif standing.id != DEFAULT:
-                    pipe.zadd(SESSIONS, {standing.id: time.time()})
-                    pipe.set(_ending(standing.id), idle_ending(self._idle_seconds), ex=KEPT)
+                    pipe.zadd(self._sessions, {standing.id: time.time()})
+                    pipe.set(
+                        self._key("ending", standing.id),
+                        idle_ending(self._idle_seconds),
+                        ex=KEPT,
+                    )
                 self._put_off(pipe, standing.id)
                 if _executed(pipe):
                     return self.look(standing.id)[0]
@@ -115,37 +120,41 @@ class RedisState:
     def change(self, id_: str, act: Callable[[Standing], Standing]) -> Standing | None:
         while True:
             with self._asking(), self._redis.pipeline() as pipe:
-                pipe.watch(_session(id_))
-                standing = self._standing(id_, pipe.hget(_session(id_), STANDING))
+                pipe.watch(self._key("session", id_))
+                standing = self._standing(id_, pipe.hget(self._key("session", id_), STANDING))
                 if standing is None:
                     return None
                 changed = act(standing)
                 written = _written(changed)
                 pipe.multi()
-                pipe.hset(_session(id_), STANDING, written)
+                pipe.hset(self._key("session", id_), STANDING, written)
                 if _executed(pipe):
                     return self._standing(id_, written)
 
     def end(self, id_: str, why: str = "") -> bool:
         with self._asking():
-            pins = self._redis.smembers(_pins(id_))
+            pins = self._redis.smembers(self._key("pins", id_))
             with self._transaction() as pipe:
-                pipe.delete(_session(id_))
+                pipe.delete(self._key("session", id_))
                 for ended in (id_, *pins):
-                    pipe.delete(_session(ended), _journal(ended), _pins(ended))
+                    pipe.delete(
+                        self._key("session", ended),
+                        self._key("journal", ended),
+                        self._key("pins", ended),
+                    )
                     self._read.pop(ended, None)
-                pipe.zrem(SESSIONS, id_)
+                pipe.zrem(self._sessions, id_)
                 if why:
-                    pipe.set(_ending(id_), why, ex=KEPT)
+                    pipe.set(self._key("ending", id_), why, ex=KEPT)
                 return bool(pipe.execute()[0])
 
     def ended(self, id_: str) -> str | None:
         with self._asking():
-            why = self._redis.get(_ending(id_))
+            why = self._redis.get(self._key("ending", id_))
         return None if why is None else str(why)
 
     def count(self, id_: str, epoch: int, act: Callable[[Counts], Result]) -> Result:
-        key = _session(id_)
+        key = self._key("session", id_)
         while True:
             with self._asking(), self._redis.pipeline() as pipe:
                 pipe.watch(key)
@@ -169,23 +178,23 @@ class RedisState:
 
     def add_reload(self) -> int:
         with self._asking():
-            self._reloads = int(self._redis.incr(RELOADS))
+            self._reloads = int(self._redis.incr(self._reload_count))
         return self._reloads
 
     def record(self, id_: str, values: dict[str, Any]) -> int:
         """Add an entry to a journal. Returns: its number."""
         with self._transaction() as pipe:
-            pipe.hincrby(_session(id_), NUMBER, 1)
-            pipe.rpush(_journal(id_), json.dumps(values))
-            pipe.ltrim(_journal(id_), -self._journal_size, -1)
+            pipe.hincrby(self._key("session", id_), NUMBER, 1)
+            pipe.rpush(self._key("journal", id_), json.dumps(values))
+            pipe.ltrim(self._key("journal", id_), -self._journal_size, -1)
             self._put_off(pipe, id_)
             return int(pipe.execute()[0])
 
     def entries(self, id_: str) -> list[Entry]:
         """The entries of a journal, oldest first."""
         with self._transaction() as pipe:
-            pipe.hget(_session(id_), NUMBER)
-            pipe.lrange(_journal(id_), 0, -1)
+            pipe.hget(self._key("session", id_), NUMBER)
+            pipe.lrange(self._key("journal", id_), 0, -1)
             newest, found = pipe.execute()
         first = int(newest or 0) - len(found) + 1
         return [
@@ -196,22 +205,25 @@ class RedisState:
     def clear(self, id_: str, *, numbers: bool) -> None:
         """Empty a journal; perhaps let its numbers begin anew."""
         with self._transaction() as pipe:
-            pipe.delete(_journal(id_))
+            pipe.delete(self._key("journal", id_))
             if numbers:
-                pipe.hdel(_session(id_), NUMBER)
+                pipe.hdel(self._key("session", id_), NUMBER)
             pipe.execute()
+
+    def _key(self, kind: str, id_: str) -> str:
+        return f"{self._mock}:{kind}:{id_}"
 
     def _put_off(self, pipe: Any, id_: str) -> None:
         seconds = KEPT if id_ == DEFAULT else self._idle_seconds
-        for key in (_session(id_), _journal(id_), _pins(id_)):
+        for key in (self._key("session", id_), self._key("journal", id_), self._key("pins", id_)):
             pipe.pexpire(key, int(seconds * 1000))
 
     def _opened(self, pipe: Any) -> int:
         """How many sessions there are; those that have ended by themselves are forgotten."""
-        opened = pipe.zrange(SESSIONS, 0, -1)
-        over = [id_ for id_ in opened if not pipe.hexists(_session(id_), STANDING)]
+        opened = pipe.zrange(self._sessions, 0, -1)
+        over = [id_ for id_ in opened if not pipe.hexists(self._key("session", id_), STANDING)]
         if over:
-            self._redis.zrem(SESSIONS, *over)
+            self._redis.zrem(self._sessions, *over)
         return len(opened) - len(over)
 
     def _standing(self, id_: str, data: str | None) -> Standing | None:
@@ -260,22 +272,6 @@ class RedisJournal:
 
     def all(self) -> list[Entry]:
         return self._state.entries(self._id)
-
-
-def _session(id_: str) -> str:
-    return f"{PREFIX}session:{id_}"
-
-
-def _journal(id_: str) -> str:
-    return f"{PREFIX}journal:{id_}"
-
-
-def _pins(id_: str) -> str:
-    return f"{PREFIX}pins:{id_}"
-
-
-def _ending(id_: str) -> str:
-    return f"{PREFIX}ended:{id_}"
 
 
 def _executed(pipe: Any) -> bool:

@@ -91,6 +91,16 @@ from .options import directory_argument, fail
     "on any day.",
 )
 @click.option(
+    "--state",
+    envvar="MOCKBM_STATE",
+    show_envvar=True,
+    metavar="URL",
+    default="memory",
+    show_default=True,
+    help="Keep what is active, sessions and journals at redis://HOST:PORT, together with other "
+    "mocks that do. Needs the extra 'redis'.",
+)
+@click.option(
     "--remember/--no-remember",
     envvar="MOCKBM_REMEMBER",
     show_envvar=True,
