@@ -2,14 +2,16 @@
 
 A view of a scenario that neither counts nor changes answers as a pure function of the request. So
 an answer that the blueprint made once is given again, and only the journal hears of it. A switch
-makes a new view, which remembers nothing.
+makes a new view, which remembers nothing. A server that shows the bytes of a request gets those of
+the answer, and need not even read the request.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from email.utils import formatdate
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,12 +22,20 @@ if TYPE_CHECKING:
 REMEMBER = "mockbm.remember"
 """In the WSGI environment, left by the application: the view, and what the journal was told."""
 
+GIVEN = "mockbm.given"
+"""In the WSGI environment, left for the server: the remembered answer that it gets, as `Given`."""
+
 MAX_ANSWERS = 256
 MAX_BYTES = 512 * 1024
 """What one view remembers at most: answers, and bytes of requests and answers together."""
 
 MAX_BODY = 4_096
 """Bytes of the body of a request that may be remembered."""
+
+MAX_KEPT = 8 * 1024 * 1024
+"""Bytes of requests and answers, as they go over the wire, that are kept at most."""
+
+_DATE = b"\r\nDate: "
 
 
 class Answer(NamedTuple):
@@ -37,10 +47,19 @@ class Answer(NamedTuple):
     entry: dict[str, Any]
 
 
+class Given(NamedTuple):
+    """A remembered answer, and what found it: the API key, and what decides beside the view."""
+
+    key: str
+    request: tuple[Any, ...]
+    answer: Answer
+
+
 class Memory:
     """A WSGI application around another one, which it asks for what it does not remember.
 
     conclude: writes a remembered answer into journal and log; takes view, entry and beginning.
+    Any number of threads may use it.
     """
 
     def __init__(
@@ -49,19 +68,58 @@ class Memory:
         self._application = application
         self._mock = mock
         self._conclude = conclude
+        self._kept: dict[bytes, tuple[Given, bytes, bytes]] = {}
+        self._kept_bytes = 0
+        self._date = (0, b"")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         begun = perf_counter()
         request = self._request(environ)
         if request is None:
             return self._application(environ, start_response)
-        admission = self._mock.admit(environ["HTTP_X_APIKEY"])
-        answer = None if admission.refusal else admission.view.answers.get(request)
+        key = environ["HTTP_X_APIKEY"]
+        answer = self._give(key, request, begun)
         if answer is None:
             return self._ask(request, environ, start_response)
-        self._conclude(admission.view, answer.entry, begun)
+        environ[GIVEN] = Given(key, request, answer)
         start_response(answer.status, answer.headers)
         return [answer.body]
+
+    def _give(
+        self, key: str, request: tuple[Any, ...], begun: float, only: Answer | None = None
+    ) -> Answer | None:
+        """The remembered answer, after the journal heard of it; if `only` is given, none but that."""
+        admission = self._mock.admit(key)
+        answer = None if admission.refusal else admission.view.answers.get(request)
+        if answer is None or only not in (None, answer):
+            return None
+        self._conclude(admission.view, answer.entry, begun)
+        return answer
+
+    def again(self, request: bytes) -> bytes | None:
+        """The whole answer to a request that came before, byte for byte, if it still holds."""
+        begun = perf_counter()
+        kept = self._kept.get(request)
+        if kept is None or self._give(*kept[0][:2], begun, kept[0].answer) is None:
+            return None
+        now = int(time())
+        if self._date[0] != now:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return kept[1] + self._date[1] + kept[2]
+
+    def keep(self, request: bytes, given: Given, head: bytes) -> None:
+        """Keep what went over the wire, for `again`.
+
+        request: all of it, and nothing else.
+        head: of the answer, status line to empty line, with a date.
+        """
+        before, _, after = head.partition(_DATE)
+        rest = after[after.index(b"\r\n") :] + given.answer.body
+        size = len(request) + len(head) + len(given.answer.body)
+        if self._kept_bytes + size > MAX_KEPT:  # most of it may be of views that are gone
+            self._kept, self._kept_bytes = {}, 0
+        self._kept_bytes += size
+        self._kept[request] = (given, before + _DATE, rest)
 
     def _request(self, environ: WSGIEnvironment) -> tuple[Any, ...] | None:
         """All of a request that decides its answer, beside the view; None for one not to remember.

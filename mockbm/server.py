@@ -15,11 +15,13 @@ from typing import Any, cast
 import waitress
 from waitress import wasyncore
 from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
 from .api import BREAK, PAUSE
 from .app import create_app
 from .guard import is_loopback
+from .memory import GIVEN, Memory
 from .mock import Mock
 from .session import Session
 
@@ -42,10 +44,40 @@ MAX_PAUSING = 1_000
 """Delayed requests that hold up nobody; with more, others begin to wait."""
 
 
+MAX_KEPT_REQUEST = 8 * 1024
+"""Bytes of a request that may be answered again without being read."""
+
+
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """What a client sends; keeps the bytes of a short request as they came."""
+
+    raw = b""
+
+    def received(self, data: bytes) -> int:
+        count = int(super().received(data))
+        if len(self.raw) <= MAX_KEPT_REQUEST:
+            self.raw += data[:count]
+        return count
+
+
 class _Task(WSGITask):  # type: ignore[misc]
     """One request; lets the application wait and break its connection."""
 
     broken: str | None = None
+    head = b""
+
+    def execute(self) -> None:
+        """Answer; where the application remembered it, keep what goes over the wire, too."""
+        super().execute()
+        environ, raw = self.get_environment(), self.request.raw
+        given = environ.get(GIVEN)
+        lasting = self.version == "1.1" and not self.close_on_finish
+        if given and lasting and len(raw) <= MAX_KEPT_REQUEST and "HTTP_EXPECT" not in environ:
+            self.channel.server.memory.keep(raw, given, self.head)
+
+    def build_response_header(self) -> bytes:
+        self.head = bytes(super().build_response_header())
+        return self.head
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
@@ -74,15 +106,37 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection; a client that takes too long to say what it wants is cut off."""
+    """One connection; a client that takes too long to say what it wants is cut off.
+
+    A request that came before, byte for byte, is answered right here, in the thread of the loop.
+    """
 
     task_class = _Task
+    parser_class = _Request
     began = 0.0
+    receiving = False
 
     def received(self, data: bytes) -> bool:
         if self.request is None:
             self.began = time.monotonic()
-        return bool(super().received(data))
+            if not self.requests and self.answer_again(data):
+                return True
+        self.receiving = True
+        try:
+            return bool(super().received(data))
+        finally:
+            self.receiving = False
+
+    def answer_again(self, request: bytes) -> bool:
+        """Answer a request that came before, if nothing else is on its way; else do nothing."""
+        if self.total_outbufs_len or self.will_close or self.close_when_flushed:
+            return False
+        memory: Memory | None = self.server.memory
+        answer = memory and memory.again(request)
+        if not answer:
+            return False
+        self.write_soon(answer)
+        return True
 
     def readable(self) -> bool:
         if self.request is not None and time.monotonic() - self.began > SLOW_SECONDS:
@@ -121,6 +175,8 @@ class MockServer:
         )
         self.host = host
         self.port = port
+        beneath = self.app.wsgi_app
+        self._memory = beneath if isinstance(beneath, Memory) else None
         self._server: Any = None
         self._stopping = threading.Event()
         self._pausing = 0
@@ -177,6 +233,8 @@ class MockServer:
             max_request_header_size=MAX_HEADERS,
         )
         self._server.channel_class = _Channel
+        self._server.memory = self._memory
+        self._server.add_task = self._add_task
         self._server.pause = self._pause
         self._thread = threading.Thread(
             target=self._loop, args=(self._server,), name="mockbm", daemon=True
@@ -206,6 +264,13 @@ class MockServer:
     def _loop(self, server: Any) -> None:
         while not self._stopping.is_set():
             wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
+
+    def _add_task(self, channel: _Channel) -> None:
+        """Have the first request of a channel answered, in another thread if it is a new one."""
+        if channel.receiving and channel.answer_again(channel.requests[0].raw):
+            channel.requests.pop().close()
+        else:
+            self._server.task_dispatcher.add_task(channel)
 
     def _pause(self, seconds: float) -> bool:
         """Wait in the thread of a request; another thread takes its place meanwhile.
