@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from operator import itemgetter
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .mock import Mock
+    from .session import View
 
 REMEMBER = "mockbm.remember"
 """In the WSGI environment, left by the application: the view, and what the journal was told."""
@@ -34,6 +36,9 @@ MAX_BODY = 4_096
 
 MAX_KEPT = 8 * 1024 * 1024
 """Bytes of requests and answers, as they go over the wire, that are kept at most."""
+
+SERVER = "mockbm"
+"""The header of that name, under the servers that `mockbm serve` runs."""
 
 _DATE = b"\r\nDate: "
 
@@ -73,53 +78,60 @@ class Memory:
         self._date = (0, b"")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        given = self.recall(environ)
+        if given is None:
+            return self._ask(environ, start_response)
+        environ[GIVEN] = given
+        start_response(given.answer.status, given.answer.headers)
+        return [given.answer.body]
+
+    def recall(self, environ: WSGIEnvironment) -> Given | None:
+        """The remembered answer to a request; the journal hears of it."""
         begun = perf_counter()
         request = self._request(environ)
         if request is None:
-            return self._application(environ, start_response)
-        key = environ["HTTP_X_APIKEY"]
-        answer = self._give(key, request, begun)
-        if answer is None:
-            return self._ask(request, environ, start_response)
-        environ[GIVEN] = Given(key, request, answer)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
-
-    def _give(
-        self, key: str, request: tuple[Any, ...], begun: float, only: Answer | None = None
-    ) -> Answer | None:
-        """The remembered answer, after the journal heard of it; if `only` is given, none but that."""
-        admission = self._mock.admit(key)
-        answer = None if admission.refusal else admission.view.answers.get(request)
-        if answer is None or only not in (None, answer):
             return None
-        self._conclude(admission.view, answer.entry, begun)
-        return answer
+        key = environ["HTTP_X_APIKEY"]
+        view, answer = self._find(key, request)
+        if answer is None:
+            return None
+        self._conclude(view, answer.entry, begun)
+        return Given(key, request, answer)
+
+    def _find(self, key: str, request: tuple[Any, ...]) -> tuple[View, Answer | None]:
+        admission = self._mock.admit(key)
+        return admission.view, None if admission.refusal else admission.view.answers.get(request)
 
     def again(self, request: bytes) -> bytes | None:
         """The whole answer to a request that came before, byte for byte, if it still holds."""
         begun = perf_counter()
         kept = self._kept.get(request)
-        if kept is None or self._give(*kept[0][:2], begun, kept[0].answer) is None:
+        if kept is None:
             return None
+        given, before_date, after_date = kept
+        view, answer = self._find(given.key, given.request)
+        if answer is not given.answer:
+            return None
+        self._conclude(view, answer.entry, begun)
         now = int(time())
         if self._date[0] != now:
             self._date = (now, formatdate(now, usegmt=True).encode())
-        return kept[1] + self._date[1] + kept[2]
+        return before_date + self._date[1] + after_date
 
-    def keep(self, request: bytes, given: Given, head: bytes) -> None:
-        """Keep what went over the wire, for `again`.
+    def keep(self, request: bytes, given: Given) -> None:
+        """Have `again` answer a request, of which these are all the bytes and nothing else.
 
-        request: all of it, and nothing else.
-        head: of the answer, status line to empty line, with a date.
+        It has to be one of HTTP/1.1 after which the connection stays open.
         """
-        before, _, after = head.partition(_DATE)
-        rest = after[after.index(b"\r\n") :] + given.answer.body
-        size = len(request) + len(head) + len(given.answer.body)
+        answer = given.answer
+        fields = sorted([*answer.headers, ("Server", SERVER), ("Date", "")], key=itemgetter(0))
+        lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in fields)]
+        before, _, after = "\r\n".join([*lines, "", ""]).encode("latin-1").partition(_DATE)
+        size = len(request) + len(before) + len(after) + len(answer.body)
         if self._kept_bytes + size > MAX_KEPT:  # most of it may be of views that are gone
             self._kept, self._kept_bytes = {}, 0
         self._kept_bytes += size
-        self._kept[request] = (given, before + _DATE, rest)
+        self._kept[request] = (given, before + _DATE, after + answer.body)
 
     def _request(self, environ: WSGIEnvironment) -> tuple[Any, ...] | None:
         """All of a request that decides its answer, beside the view; None for one not to remember.
@@ -136,9 +148,10 @@ class Memory:
         names = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE")
         return (*(environ.get(name, "") for name in names), length, body)
 
-    def _ask(
-        self, request: tuple[Any, ...], environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def _ask(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = self._request(environ)
+        if request is None:
+            return self._application(environ, start_response)
         said: list[Any] = []
 
         def listen(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import secrets
 import socket
@@ -10,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import waitress
 from waitress import wasyncore
@@ -18,34 +19,18 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
+from . import limits
 from .api import BREAK, PAUSE
 from .app import create_app
 from .guard import is_loopback
-from .memory import GIVEN, Memory
+from .memory import GIVEN, SERVER, Memory
 from .mock import Mock
 from .session import Session
 
-THREADS = 8
-"""Requests that are answered at the same time; more wait their turn."""
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
-MAX_CONNECTIONS = 10_000
-"""Connections that may be open, idle ones too; more wait until one is closed."""
-
-MAX_HEADERS = 64 * 1024
-"""Bytes of request line and headers; more get a 431."""
-
-MAX_UPLOAD = 16 * 1024 * 1024
-"""Bytes of a body that are read at all; the application refuses smaller ones in better words."""
-
-SLOW_SECONDS = 30.0
-"""How long a client may take to send one request."""
-
-MAX_PAUSING = 1_000
-"""Delayed requests that hold up nobody; with more, others begin to wait."""
-
-
-MAX_KEPT_REQUEST = 8 * 1024
-"""Bytes of a request that may be answered again without being read."""
+    from .fast import FastServer
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]
@@ -55,7 +40,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
 
     def received(self, data: bytes) -> int:
         count = int(super().received(data))
-        if len(self.raw) <= MAX_KEPT_REQUEST:
+        if len(self.raw) <= limits.MAX_KEPT_REQUEST:
             self.raw += data[:count]
         return count
 
@@ -64,7 +49,6 @@ class _Task(WSGITask):  # type: ignore[misc]
     """One request; lets the application wait and break its connection."""
 
     broken: str | None = None
-    head = b""
 
     def execute(self) -> None:
         """Answer; where the application remembered it, keep what goes over the wire, too."""
@@ -72,12 +56,9 @@ class _Task(WSGITask):  # type: ignore[misc]
         environ, raw = self.get_environment(), self.request.raw
         given = environ.get(GIVEN)
         lasting = self.version == "1.1" and not self.close_on_finish
-        if given and lasting and len(raw) <= MAX_KEPT_REQUEST and "HTTP_EXPECT" not in environ:
-            self.channel.server.memory.keep(raw, given, self.head)
-
-    def build_response_header(self) -> bytes:
-        self.head = bytes(super().build_response_header())
-        return self.head
+        plain = len(raw) <= limits.MAX_KEPT_REQUEST and "HTTP_EXPECT" not in environ
+        if given and lasting and plain:
+            self.channel.server.memory.keep(raw, given)
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
@@ -139,9 +120,97 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return True
 
     def readable(self) -> bool:
-        if self.request is not None and time.monotonic() - self.began > SLOW_SECONDS:
+        if self.request is not None and time.monotonic() - self.began > limits.SLOW_SECONDS:
             self.will_close = True
         return bool(super().readable())
+
+
+class WaitressServer:
+    """A WSGI application that listens, in a thread of its own, from when it is made to its `stop`.
+
+    memory: of the application, if it has one.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, memory: Memory | None, listener: socket.socket
+    ) -> None:
+        self._stopping = threading.Event()
+        self._pausing = 0
+        self._counting = threading.Lock()
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
+        self._server: Any = waitress.create_server(
+            application,
+            sockets=[listener],
+            threads=limits.THREADS,
+            ident=SERVER,
+            connection_limit=limits.MAX_CONNECTIONS,
+            channel_timeout=limits.IDLE_SECONDS,
+            asyncore_use_poll=True,  # select() ends at 1,024
+            max_request_body_size=limits.MAX_UPLOAD,
+            max_request_header_size=limits.MAX_HEADERS,
+        )
+        self._server.channel_class = _Channel
+        self._server.memory = memory
+        self._server.pause = self._pause
+        self._server.add_task = self._add_task
+        self._thread = threading.Thread(target=self._loop, name="mockbm", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at once: delays end, open connections are closed, idle or not.
+
+        Requests that are being answered have up to a second to be done.
+        """
+        with self._counting:
+            self._stopping.set()
+        # The threads go first: each of them wakes the loop when it is done with a request, which
+        # must not be closed by then.
+        self._server.task_dispatcher.shutdown(timeout=1)
+        self._server.pull_trigger()  # the loop sleeps for up to a second
+        self._thread.join()
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_write()
+        wasyncore.close_all(self._server._map)
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1, use_poll=True, map=self._server._map, count=1)
+
+    def _add_task(self, channel: _Channel) -> None:
+        """Have the first request of a channel answered, in another thread if it is a new one."""
+        if channel.receiving and channel.answer_again(channel.requests[0].raw):
+            channel.requests.pop().close()
+        else:
+            self._server.task_dispatcher.add_task(channel)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait in the thread of a request; another thread takes its place meanwhile.
+
+        Returns: whether the time is over; False where the server stops before.
+        """
+        self._count_pausing(1)
+        try:
+            return not self._stopping.wait(seconds)
+        finally:
+            self._count_pausing(-1)
+
+    def _count_pausing(self, change: int) -> None:
+        with self._counting:
+            self._pausing += change
+            if not self._stopping.is_set():
+                count = limits.THREADS + min(self._pausing, limits.MAX_PAUSING)
+                self._server.task_dispatcher.set_thread_count(count)
+
+
+def fast_is_installed() -> bool:
+    """Whether the packages of the extra `fast` are there."""
+    return all(importlib.util.find_spec(name) for name in ("uvicorn", "httptools"))
+
+
+def _fast_server() -> type[FastServer]:
+    from .fast import FastServer
+
+    return FastServer
 
 
 class MockServer:
@@ -154,7 +223,9 @@ class MockServer:
     scenarios, scenario, settings: as for `create_app`.
     host, port: where to listen; port 0 is any free one. Off loopback, the admin API needs a
         token; without one in the settings, one is made, and `admin_token` holds it.
-    Raises: ScenarioError, UnknownName when made; OSError from `start` for a taken port.
+    fast: answer with uvicorn, which the extra `fast` installs, instead of waitress.
+    Raises: ScenarioError, UnknownName when made, ImportError for `fast` without the extra;
+        OSError from `start` for a taken port.
     """
 
     def __init__(
@@ -164,8 +235,10 @@ class MockServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        fast: bool = False,
         **settings: Any,
     ) -> None:
+        self._engine = _fast_server() if fast else WaitressServer
         if settings.get("admin_token") is None and not is_loopback(host):
             settings["admin_token"] = secrets.token_urlsafe(24)
         hosts = [host, *settings.pop("allowed_hosts", ())]
@@ -175,13 +248,7 @@ class MockServer:
         )
         self.host = host
         self.port = port
-        beneath = self.app.wsgi_app
-        self._memory = beneath if isinstance(beneath, Memory) else None
-        self._server: Any = None
-        self._stopping = threading.Event()
-        self._pausing = 0
-        self._counting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._running: WaitressServer | FastServer | None = None
 
     @property
     def mock(self) -> Mock:
@@ -217,78 +284,21 @@ class MockServer:
 
     def start(self) -> None:
         """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""
-        self._stopping.clear()
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family)
         self.port = listener.getsockname()[1]
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
-        self._server = waitress.create_server(
-            self.app,
-            sockets=[listener],
-            threads=THREADS,
-            ident="mockbm",
-            connection_limit=MAX_CONNECTIONS,
-            asyncore_use_poll=True,  # select() ends at 1,024
-            max_request_body_size=MAX_UPLOAD,
-            max_request_header_size=MAX_HEADERS,
-        )
-        self._server.channel_class = _Channel
-        self._server.memory = self._memory
-        self._server.add_task = self._add_task
-        self._server.pause = self._pause
-        self._thread = threading.Thread(
-            target=self._loop, args=(self._server,), name="mockbm", daemon=True
-        )
-        self._thread.start()
+        beneath = self.app.wsgi_app
+        memory = beneath if isinstance(beneath, Memory) else None
+        self._running = self._engine(self.app, memory, listener)
 
     def stop(self) -> None:
         """Stop at once: delays end, open connections are closed, idle or not.
 
         Requests that are being answered have up to a second to be done.
         """
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
-            return
-        self._stopping.set()
-        with self._counting:
-            self._server = self._thread = None
-        # The threads go first: each of them wakes the loop when it is done with a request, which
-        # must not be closed by then.
-        server.task_dispatcher.shutdown(timeout=1)
-        server.pull_trigger()  # the loop sleeps for up to a second
-        thread.join()
-        for channel in list(server.active_channels.values()):
-            channel.handle_write()
-        wasyncore.close_all(server._map)
-
-    def _loop(self, server: Any) -> None:
-        while not self._stopping.is_set():
-            wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
-
-    def _add_task(self, channel: _Channel) -> None:
-        """Have the first request of a channel answered, in another thread if it is a new one."""
-        if channel.receiving and channel.answer_again(channel.requests[0].raw):
-            channel.requests.pop().close()
-        else:
-            self._server.task_dispatcher.add_task(channel)
-
-    def _pause(self, seconds: float) -> bool:
-        """Wait in the thread of a request; another thread takes its place meanwhile.
-
-        Returns: whether the time is over; False where the server stops before.
-        """
-        self._count_pausing(1)
-        try:
-            return not self._stopping.wait(seconds)
-        finally:
-            self._count_pausing(-1)
-
-    def _count_pausing(self, change: int) -> None:
-        with self._counting:
-            self._pausing += change
-            server = self._server
-            if server is not None and not self._stopping.is_set():
-                server.task_dispatcher.set_thread_count(THREADS + min(self._pausing, MAX_PAUSING))
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
 
     def __enter__(self) -> MockServer:
         self.start()
