@@ -18,6 +18,7 @@ from waitress import wasyncore
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
+from waitress.utilities import BadRequest
 
 from . import limits
 from .api import BREAK, PAUSE
@@ -39,7 +40,10 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
     raw = b""
 
     def received(self, data: bytes) -> int:
-        count = int(super().received(data))
+        try:
+            count = int(super().received(data))
+        except ValueError as error:  # waitress lets that of some odd URLs pass
+            self.error, self.completed, count = BadRequest(str(error)), True, len(data)
         if len(self.raw) <= limits.MAX_KEPT_REQUEST:
             self.raw += data[:count]
         return count
