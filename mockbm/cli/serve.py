@@ -231,7 +231,7 @@ def _log_requests(form: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(_JsonLines() if form == "json" else text)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.CRITICAL + 1 if form == "off" else logging.INFO)
 
 
 def _end_by_signal() -> Callable[[], object]:
