@@ -50,7 +50,7 @@ class FastServer:
         self._stopping = threading.Event()
         self._turns = threading.BoundedSemaphore(limits.THREADS)
         self._pool = ThreadPoolExecutor(limits.THREADS + limits.MAX_PAUSING, "mockbm")
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(
             self._answer,
             http=partial(_Protocol, memory),  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-THREADS = 4
+THREADS = 8
 """Requests that are answered at the same time; more wait their turn."""
 
 MAX_PAUSING = 1_000

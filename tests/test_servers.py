@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -208,6 +210,19 @@ def test_a_server_that_is_not_there_is_said_to_be_missing() -> None:
     """`--server` takes what there is, and names it."""
     done = run("serve", "--server", "apache")
     assert (done.returncode, "'auto', 'waitress', 'uvicorn'" in done.stderr) == (2, True)
+
+
+def test_without_the_extra_waitress_listens() -> None:
+    """Where the extra is missing, auto is waitress, and asking for uvicorn says what to install."""
+    code = "import sys; sys.modules['uvicorn'] = None; from mockbm.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--server"]
+    done = subprocess.run([*command, "uvicorn"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "pip install 'mockbm[fast]'" in done.stderr
+    with subprocess.Popen([*command, "auto"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "(scenario documented);" in process.stdout.readline()
+        process.terminate()
 
 
 NO_HTTP = [
