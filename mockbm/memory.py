@@ -2,23 +2,30 @@
 
 A view of a scenario that neither counts nor changes answers as a pure function of the request. So
 an answer that the blueprint made once is given again, and only the journal hears of it. A switch
-makes a new view, which remembers nothing.
+makes a new view, which remembers nothing. A server that shows the bytes of a request gets those of
+the answer, and need not even read the request.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from email.utils import formatdate
+from operator import itemgetter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .mock import Mock
+    from .session import View
 
 REMEMBER = "mockbm.remember"
 """In the WSGI environment, left by the application: the view, and what the journal was told."""
+
+GIVEN = "mockbm.given"
+"""In the WSGI environment, left for the server: the remembered answer that it gets, as `Given`."""
 
 MAX_ANSWERS = 256
 MAX_BYTES = 512 * 1024
@@ -26,6 +33,14 @@ MAX_BYTES = 512 * 1024
 
 MAX_BODY = 4_096
 """Bytes of the body of a request that may be remembered."""
+
+MAX_KEPT = 8 * 1024 * 1024
+"""Bytes of requests and answers, as they go over the wire, that are kept at most."""
+
+SERVER = "mockbm"
+"""The header of that name, under the servers that `mockbm serve` runs."""
+
+_DATE = b"\r\nDate: "
 
 
 class Answer(NamedTuple):
@@ -37,10 +52,19 @@ class Answer(NamedTuple):
     entry: dict[str, Any]
 
 
+class Given(NamedTuple):
+    """A remembered answer, and what found it: the API key, and what decides beside the view."""
+
+    key: str
+    request: tuple[Any, ...]
+    answer: Answer
+
+
 class Memory:
     """A WSGI application around another one, which it asks for what it does not remember.
 
     conclude: writes a remembered answer into journal and log; takes view, entry and beginning.
+    Any number of threads may use it.
     """
 
     def __init__(
@@ -49,23 +73,68 @@ class Memory:
         self._application = application
         self._mock = mock
         self._conclude = conclude
+        self._kept: dict[bytes, tuple[Given, bytes, bytes]] = {}
+        self._kept_bytes = 0
+        self._date = (0, b"")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        given = self.recall(environ)
+        if given is None:
+            return self._ask(environ, start_response)
+        environ[GIVEN] = given
+        start_response(given.answer.status, given.answer.headers)
+        return [given.answer.body]
+
+    def recall(self, environ: WSGIEnvironment) -> Given | None:
+        """The remembered answer to a request; the journal hears of it."""
         begun = perf_counter()
         request = self._request(environ)
         if request is None:
-            return self._application(environ, start_response)
+            return None
+        key = environ["HTTP_X_APIKEY"]
         try:
-            admission = self._mock.admit(environ["HTTP_X_APIKEY"])
-            answer = None if admission.refusal else admission.view.answers.get(request)
-            if answer is not None:
-                self._conclude(admission.view, answer.entry, begun)
+            view, answer = self._find(key, request)
+            if answer is None:
+                return None
+            self._conclude(view, answer.entry, begun)
         except ConnectionError:  # the application says what is wrong with the state
-            answer = None
-        if answer is None:
-            return self._ask(request, environ, start_response)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+            return None
+        return Given(key, request, answer)
+
+    def _find(self, key: str, request: tuple[Any, ...]) -> tuple[View, Answer | None]:
+        admission = self._mock.admit(key)
+        return admission.view, None if admission.refusal else admission.view.answers.get(request)
+
+    def again(self, request: bytes) -> bytes | None:
+        """The whole answer to a request that came before, byte for byte, if it still holds."""
+        begun = perf_counter()
+        kept = self._kept.get(request)
+        if kept is None:
+            return None
+        given, before_date, after_date = kept
+        view, answer = self._find(given.key, given.request)
+        if answer is not given.answer:
+            return None
+        self._conclude(view, answer.entry, begun)
+        now = int(time())
+        if self._date[0] != now:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return before_date + self._date[1] + after_date
+
+    def keep(self, request: bytes, given: Given) -> None:
+        """Have `again` answer a request, of which these are all the bytes and nothing else.
+
+        It has to be one of HTTP/1.1 after which the connection stays open.
+        """
+        answer = given.answer
+        fields = sorted([*answer.headers, ("Server", SERVER), ("Date", "")], key=itemgetter(0))
+        lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in fields)]
+        before, _, after = "\r\n".join([*lines, "", ""]).encode("latin-1").partition(_DATE)
+        size = len(request) + len(before) + len(after) + len(answer.body)
+        if self._kept_bytes + size > MAX_KEPT:  # most of it may be of views that are gone
+            self._kept, self._kept_bytes = {}, 0
+        self._kept_bytes += size
+        self._kept[request] = (given, before + _DATE, after + answer.body)
 
     def _request(self, environ: WSGIEnvironment) -> tuple[Any, ...] | None:
         """All of a request that decides its answer, beside the view; None for one not to remember.
@@ -82,9 +151,10 @@ class Memory:
         names = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE")
         return (*(environ.get(name, "") for name in names), length, body)
 
-    def _ask(
-        self, request: tuple[Any, ...], environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def _ask(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = self._request(environ)
+        if request is None:
+            return self._application(environ, start_response)
         said: list[Any] = []
 
         def listen(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:

@@ -2,92 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import importlib.util
 import secrets
 import socket
-import struct
-import threading
-import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import waitress
-from waitress import wasyncore
-from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.task import WSGITask
-
-from .api import BREAK, PAUSE
 from .app import create_app
 from .guard import is_loopback
+from .memory import Memory
 from .mock import Mock
 from .session import Session
 
-THREADS = 8
-"""Requests that are answered at the same time; more wait their turn."""
-
-MAX_CONNECTIONS = 10_000
-"""Connections that may be open, idle ones too; more wait until one is closed."""
-
-MAX_HEADERS = 64 * 1024
-"""Bytes of request line and headers; more get a 431."""
-
-MAX_UPLOAD = 16 * 1024 * 1024
-"""Bytes of a body that are read at all; the application refuses smaller ones in better words."""
-
-SLOW_SECONDS = 30.0
-"""How long a client may take to send one request."""
-
-MAX_PAUSING = 1_000
-"""Delayed requests that hold up nobody; with more, others begin to wait."""
-
-
-class _Task(WSGITask):  # type: ignore[misc]
-    """One request; lets the application wait and break its connection."""
-
-    broken: str | None = None
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ[PAUSE] = self.pause
-        environ[BREAK] = self.break_connection
-        return environ
-
-    def pause(self, seconds: float) -> None:
-        if not self.channel.server.pause(seconds):
-            self.broken = "empty"
-
-    def break_connection(self, kind: str) -> None:
-        self.broken = kind
-
-    def write(self, data: bytes) -> None:
-        """Write the answer, or as much of it as the connection is allowed to bring across."""
-        if self.broken == "truncate":
-            super().write(data[: len(data) // 2])
-        if self.broken == "reset":
-            # Without lingering, a close sends a reset instead of the usual farewell.
-            linger = struct.pack("ii", 1, 0)
-            self.channel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        if self.broken is not None:
-            raise ClientDisconnected
-        super().write(data)
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection; a client that takes too long to say what it wants is cut off."""
-
-    task_class = _Task
-    began = 0.0
-
-    def received(self, data: bytes) -> bool:
-        if self.request is None:
-            self.began = time.monotonic()
-        return bool(super().received(data))
-
-    def readable(self) -> bool:
-        if self.request is not None and time.monotonic() - self.began > SLOW_SECONDS:
-            self.will_close = True
-        return bool(super().readable())
+if TYPE_CHECKING:
+    from .fast import FastServer
+    from .plain import WaitressServer
 
 
 class MockServer:
@@ -100,7 +30,9 @@ class MockServer:
     scenarios, scenario, settings: as for `create_app`.
     host, port: where to listen; port 0 is any free one. Off loopback, the admin API needs a
         token; without one in the settings, one is made, and `admin_token` holds it.
-    Raises: ScenarioError, UnknownName when made; OSError from `start` for a taken port.
+    fast: answer with uvicorn, which the extra `fast` installs, instead of waitress.
+    Raises: ScenarioError, UnknownName when made, ImportError for `fast` without the extra;
+        OSError from `start` for a taken port.
     """
 
     def __init__(
@@ -110,8 +42,10 @@ class MockServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        fast: bool = False,
         **settings: Any,
     ) -> None:
+        self._server_class = _server_class(fast=fast)
         if settings.get("admin_token") is None and not is_loopback(host):
             settings["admin_token"] = secrets.token_urlsafe(24)
         hosts = [host, *settings.pop("allowed_hosts", ())]
@@ -121,11 +55,7 @@ class MockServer:
         )
         self.host = host
         self.port = port
-        self._server: Any = None
-        self._stopping = threading.Event()
-        self._pausing = 0
-        self._counting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._running: WaitressServer | FastServer | None = None
 
     @property
     def mock(self) -> Mock:
@@ -161,69 +91,23 @@ class MockServer:
 
     def start(self) -> None:
         """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""
-        self._stopping.clear()
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family)
         self.port = listener.getsockname()[1]
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
-        self._server = waitress.create_server(
-            self.app,
-            sockets=[listener],
-            threads=THREADS,
-            ident="mockbm",
-            connection_limit=MAX_CONNECTIONS,
-            asyncore_use_poll=True,  # select() ends at 1,024
-            max_request_body_size=MAX_UPLOAD,
-            max_request_header_size=MAX_HEADERS,
-        )
-        self._server.channel_class = _Channel
-        self._server.pause = self._pause
-        self._thread = threading.Thread(
-            target=self._loop, args=(self._server,), name="mockbm", daemon=True
-        )
-        self._thread.start()
+        beneath = self.app.wsgi_app
+        # The thread that all connections share must not wait for a state that is elsewhere.
+        own = isinstance(beneath, Memory) and not self.mock.state.shared
+        memory = beneath if own else None
+        self._running = self._server_class(self.app, memory, listener)
 
     def stop(self) -> None:
         """Stop at once: delays end, open connections are closed, idle or not.
 
         Requests that are being answered have up to a second to be done.
         """
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
-            return
-        self._stopping.set()
-        with self._counting:
-            self._server = self._thread = None
-        # The threads go first: each of them wakes the loop when it is done with a request, which
-        # must not be closed by then.
-        server.task_dispatcher.shutdown(timeout=1)
-        server.pull_trigger()  # the loop sleeps for up to a second
-        thread.join()
-        for channel in list(server.active_channels.values()):
-            channel.handle_write()
-        wasyncore.close_all(server._map)
-
-    def _loop(self, server: Any) -> None:
-        while not self._stopping.is_set():
-            wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
-
-    def _pause(self, seconds: float) -> bool:
-        """Wait in the thread of a request; another thread takes its place meanwhile.
-
-        Returns: whether the time is over; False where the server stops before.
-        """
-        self._count_pausing(1)
-        try:
-            return not self._stopping.wait(seconds)
-        finally:
-            self._count_pausing(-1)
-
-    def _count_pausing(self, change: int) -> None:
-        with self._counting:
-            self._pausing += change
-            server = self._server
-            if server is not None and not self._stopping.is_set():
-                server.task_dispatcher.set_thread_count(THREADS + min(self._pausing, MAX_PAUSING))
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
 
     def __enter__(self) -> MockServer:
         self.start()
@@ -236,3 +120,18 @@ class MockServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def fast_is_installed() -> bool:
+    """Whether the packages of the extra `fast` are there."""
+    return all(importlib.util.find_spec(name) for name in ("uvicorn", "httptools"))
+
+
+def _server_class(*, fast: bool) -> type[FastServer] | type[WaitressServer]:
+    if fast:
+        from .fast import FastServer
+
+        return FastServer
+    from .plain import WaitressServer
+
+    return WaitressServer

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mockbm import MockServer
+from mockbm.server import fast_is_installed
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["downstream"]
@@ -16,6 +17,23 @@ collect_ignore = ["downstream"]
 def server() -> Iterator[MockServer]:
     """A mock of this test's own, for tests that are also about the default session."""
     with MockServer() as server:
+        yield server
+
+
+WITHOUT = pytest.mark.skipif(not fast_is_installed(), reason="the extra fast is not installed")
+
+
+@pytest.fixture(params=["waitress", pytest.param("uvicorn", marks=WITHOUT)])
+def listens(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the servers that can listen; `mockbm serve` takes it, too."""
+    monkeypatch.setenv("MOCKBM_SERVER", request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def either(listens: str) -> Iterator[MockServer]:
+    """A mock of this test's own, behind each of the servers in turn."""
+    with MockServer(fast=listens == "uvicorn") as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""What each HTTP client makes of each fault, over a real socket, on both servers."""
+"""What each HTTP client makes of each fault, over a real socket, on each server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import httpx
 import pytest
 import requests
 import urllib3
+from conftest import WITHOUT
 from test_cli import serving
 from test_faults import UNAVAILABLE, ask, opened
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
@@ -83,14 +84,17 @@ SEEN = {
 }
 
 
-@pytest.fixture(scope="module", params=["mockbm serve", "MockServer"])
+SERVERS = ["MockServer", "waitress", pytest.param("uvicorn", marks=WITHOUT)]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A mock that listens: a process of its own, and one in this process."""
+    """A mock that listens: in this process, and `mockbm serve` with each of its servers."""
     if request.param == "MockServer":
         with MockServer() as server:
             yield server.url
     else:
-        with serving("--port", "0", "--log", "off") as (_, line):
+        with serving("--port", "0", "--log", "off", "--server", request.param) as (_, line):
             yield line.split()[3]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import serving
 
-from mockbm import MockServer, create_app, server
+from mockbm import MockServer, create_app, limits
 
 KEY = {"X-ApiKey": "abc12345"}
 MANY = 1_500
@@ -22,6 +22,8 @@ MANY = 1_500
     ("more", "status", "text"),
     [
         ({"data": b"x" * (1024 * 1024 + 1)}, 413, "exceeds the capacity limit"),
+        ({"data": b"x" * (limits.MAX_UPLOAD + 100_000)}, 413, ""),
+        ({"headers": {**KEY, **{f"X-{n}": "x" * 1000 for n in range(70)}}}, 431, ""),
         ({"headers": {**KEY, "X-Long": "x" * 70_000}}, 431, ""),
         ({"params": {"releaseName": "x" * 70_000}}, 431, ""),
         ({"data": "&".join(f"a{n}=1" for n in range(1_001))}, 400, "more than 1000 fields"),
@@ -30,7 +32,7 @@ MANY = 1_500
     ],
 )
 def test_too_much_is_refused(
-    shared: MockServer, more: dict[str, object], status: int, text: str
+    either: MockServer, more: dict[str, object], status: int, text: str
 ) -> None:
     """What is too large has an answer that says so, and the mock goes on."""
     call = {"headers": dict(KEY), **more}
@@ -38,10 +40,10 @@ def test_too_much_is_refused(
         call["headers"]["Content-Type"] = "application/x-www-form-urlencoded"  # type: ignore[index]
     elif "data" in call:
         call["headers"]["Content-Type"] = "application/json"  # type: ignore[index]
-    answer = requests.post(f"{shared.url}/api/releases", timeout=20, **call)  # type: ignore[arg-type]
+    answer = requests.post(f"{either.url}/api/releases", timeout=20, **call)  # type: ignore[arg-type]
     assert answer.status_code == status
     assert text in answer.text
-    assert requests.get(f"{shared.url}/api/releases", headers=KEY, timeout=20).ok
+    assert requests.get(f"{either.url}/api/releases", headers=KEY, timeout=20).ok
 
 
 def test_an_odd_name_stays_on_its_line(shared: MockServer) -> None:
@@ -58,10 +60,11 @@ def test_an_odd_name_stays_on_its_line(shared: MockServer) -> None:
         assert len(answer.text) < 200
 
 
-def test_slow_senders_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_senders_are_cut_off(listens: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that takes too long over one request loses its connection; an idle one does not."""
-    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
-    with MockServer() as mock, socket.create_connection(("127.0.0.1", mock.port), 20) as slow:
+    monkeypatch.setattr(limits, "SLOW_SECONDS", 0.2)
+    server = MockServer(fast=listens == "uvicorn")
+    with server as mock, socket.create_connection(("127.0.0.1", mock.port), 20) as slow:
         slow.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\nX-Slow")
         with socket.create_connection(("127.0.0.1", mock.port), 20) as idle:
             assert slow.recv(1) == b""
@@ -69,6 +72,7 @@ def test_slow_senders_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             assert idle.recv(12) == b"HTTP/1.1 403"
 
 
+@pytest.mark.usefixtures("listens")
 def test_idle_connections_do_not_stop_the_next_client() -> None:
     """Beside a great many idle connections, the next client is answered."""
     with serving("--port", "0") as (_, line):

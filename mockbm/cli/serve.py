@@ -16,7 +16,7 @@ import click
 from ..document import ScenarioError
 from ..journal import DEFAULT_SIZE, Entry
 from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
-from ..server import MockServer
+from ..server import MockServer, fast_is_installed
 from ..watch import Watch
 from .options import directory_argument, fail
 
@@ -39,6 +39,16 @@ from .options import directory_argument, fail
     default=8080,
     show_default=True,
     help="Listen on this port; 0 takes any free one.",
+)
+@click.option(
+    "--server",
+    "choice",
+    envvar="MOCKBM_SERVER",
+    show_envvar=True,
+    type=click.Choice(["auto", "waitress", "uvicorn"]),
+    default="auto",
+    show_default=True,
+    help="What listens; auto is uvicorn where the extra `fast` is installed, else waitress.",
 )
 @click.option(
     "--scenario",
@@ -158,7 +168,12 @@ from .options import directory_argument, fail
     help="Write the port into this file once the mock listens.",
 )
 def serve(
-    directory: Path | None, log: str, port_file: Path | None, watch: bool, **options: Any
+    directory: Path | None,
+    choice: str,
+    log: str,
+    port_file: Path | None,
+    watch: bool,
+    **options: Any,
 ) -> None:
     """Serve the scenarios of DIRECTORY until Ctrl-C or SIGTERM.
 
@@ -172,8 +187,11 @@ def serve(
     """
     _log_requests(log)
     _allow_many_connections()
+    fast = choice == "uvicorn" or (choice == "auto" and fast_is_installed())
+    if fast and not fast_is_installed():
+        fail("--server uvicorn: it is not installed; pip install 'mockbm[fast]' does that")
     try:
-        server = MockServer(directory, **options)
+        server = MockServer(directory, fast=fast, **options)
         wait = _end_by_signal()
         server.start()
         watching = Watch(server.mock) if watch else None
@@ -189,7 +207,8 @@ def serve(
             unfinished.write_text(f"{server.port}\n")
             unfinished.replace(port_file)  # so that nobody reads half of it
         click.echo(
-            f"mockbm listening on {server.url} (scenario {server.active}); try: "
+            f"mockbm listening on {server.url} (scenario {server.active}"
+            f"{', server uvicorn' if fast else ''}); try: "
             f'curl -H "X-ApiKey: {_some_key(server)}" {server.url}/api/releases'
         )
         if options["admin_api"] and server.admin_token and not options["admin_token"]:
@@ -222,7 +241,7 @@ def _log_requests(form: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(_JsonLines() if form == "json" else text)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.CRITICAL + 1 if form == "off" else logging.INFO)
 
 
 def _end_by_signal() -> Callable[[], object]:
