@@ -56,7 +56,7 @@ class FilterSchema(NamedSchema):
     def refuse_two_of_a_group(self, _data: Any, original: Mapping[str, Any], **_: Any) -> None:
         problems = {}
         for group in GROUPS if self.strict else ():
-            given = [name for name in original if name in group]
+            given = [name for name in original if name in group and original[name] is not None]
             for name in given[1:]:
                 problems[name] = [
                     f"given together with {given[0]}; give at most one of {', '.join(group)}"
