@@ -107,8 +107,7 @@ def taught(plugin: MarshmallowPlugin, place: Place) -> OpenAPIConverter:
             about = _about(field.schema, place)
             found = {"items": ret["items"] | about} if "items" in ret else about
         if isinstance(field.parent, Schema):
-            words = _WORDS.get(_table(type(field.parent)), {}).get(str(field.name))
-            found |= {"description": words} if words else {}
+            found |= _words(field, place)
             found |= _left_out(field, ret | found, place)
         ret.pop("writeOnly", None)
         if ret.get("default") == "":
@@ -140,7 +139,7 @@ def _integer(_field: fields.Field[Any], ret: JsonSchema, place: Place) -> JsonSc
 def _text(field: fields.Field[Any], _ret: JsonSchema, place: Place) -> JsonSchema:
     types = [*place.text, "null"] if place.null_is_text else [*place.text]
     shape: JsonSchema = {"type": types if len(types) > 1 else types[0]}
-    return shape | ({"minLength": 1} if field.required else {})
+    return shape | ({"minLength": 1} if field.required and place is not OUTSIDE else {})
 
 
 def _choice(field: fields.Field[Any], _ret: JsonSchema, _place: Place) -> JsonSchema:
@@ -223,6 +222,15 @@ def _written(place: Place, forms: Iterable[str], what: str) -> JsonSchema:
 
 def _any_case(text: str) -> str:
     return "".join(f"[{x.lower()}{x.upper()}]" if x.isalpha() else x for x in text)
+
+
+def _words(field: fields.Field[Any], place: Place) -> JsonSchema:
+    """What editors and clients are told about a property; clients only what it is in an answer."""
+    for kind in type(field.parent).__mro__:
+        words = _WORDS.get(kind, {}).get(str(field.name))
+        if words:
+            return {"description": words.partition(" Left out: ")[0] if place is OUTSIDE else words}
+    return {}
 
 
 def _left_out(field: fields.Field[Any], shape: JsonSchema, place: Place) -> JsonSchema:
@@ -326,11 +334,7 @@ _RULES: dict[type[Schema], Callable[[Place], JsonSchema]] = {
 """What no field can say alone."""
 
 
-def _table(schema: type[Schema]) -> type[Schema]:
-    return ReleaseSchema if schema is ChangeSchema else schema
-
-
-_WORDS: Mapping[type[Schema], Mapping[str, str]] = {
+_WORDS: Mapping[type, Mapping[str, str]] = {
     ScenarioSchema: {
         "description": "What the scenario is about.",
         "extends": "A scenario that this one builds on: one of the same directory, or one that "
@@ -352,7 +356,7 @@ _WORDS: Mapping[type[Schema], Mapping[str, str]] = {
         "name": "The name. Left out: the number.",
         "sequence": "The place among the application's releases. Left out: 1, 2, 3, ... by id.",
         "template": "The name of the release template.",
-        "status": "Left out: active.",
+        "status": "How far it is. Left out: active.",
         "createdBy": "Who created it. Left out: SYSTEM.",
         "createdOn": f"When it was created. Left out: {DEFAULT_CREATED_ON}.",
         "canceledBy": "Who canceled it; only with status: canceled. Left out: SYSTEM.",

@@ -14,7 +14,7 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
 from . import __version__
 from .admin import RequestsSchema, SessionSchema, SwitchSchema
@@ -67,6 +67,20 @@ class SummarySchema(Answer):
     active = fields.Boolean(required=True)
 
 
+class ReleaseShownSchema(ReleaseSchema):
+    """A release as it is answered: with what `completed` adds, and what a scenario has as extra."""
+
+    class Meta:
+        unknown = INCLUDE
+        exclude = ("extra", "absent", "changes")
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.required = field_obj.required or field_name in (
+            *("name", "sequence", "status", "createdBy", "createdOn", "deployables"),
+            *("releaseName", "releaseNumber"),
+        )
+
+
 class ScenariosSchema(Answer):
     active = _text(description="The name of the active scenario.")
     scenarios = fields.List(fields.Nested(SummarySchema), required=True)
@@ -77,9 +91,7 @@ class ShownSchema(SummarySchema):
 
     order = fields.String(required=True, metadata={"enum": [*ORDERS]})
     apiKeys = _texts(description="The API keys that it accepts.")
-    releases = fields.List(
-        fields.Nested(ReleaseSchema(exclude=("extra", "absent", "changes"))), required=True
-    )
+    releases = fields.List(fields.Nested(ReleaseShownSchema), required=True)
 
 
 class RunSchema(Answer):
@@ -222,13 +234,15 @@ class Call:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-_FOLLOW = {
-    name: {"operationId": f"{name}_of_session", "parameters": {"id": "$response.body#/id"}}
-    for name in ("show_active", "list_requests", "show_clock")
-} | {
+_FOLLOW: JsonSchema = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
-    for name in ("show_session", "end_session")
+    for name in (
+        *("show_session", "end_session", "reset_of_session", "show_active_of_session"),
+        *("switch_scenario_of_session", "list_requests_of_session", "show_clock_of_session"),
+        *("set_clock_of_session", "release_clock_of_session", "clear_requests_of_session"),
+    )
 }
+"""What can be done with a session that has just been opened."""
 
 CALLS: dict[str, Call] = {
     "list_scenarios": Call("All scenarios.", ScenariosSchema),
@@ -378,10 +392,7 @@ _HEADERS: JsonSchema = {
 
 def _endpoint() -> dict[str, JsonSchema]:
     text = {"text/plain": {"schema": {"type": "string"}}}
-    releases = {
-        "type": "array",
-        "items": ReleaseSchema(exclude=("extra", "absent", "changes")),
-    }
+    releases = {"type": "array", "items": ReleaseShownSchema}
     answers: dict[str, JsonSchema] = {
         "200": {
             "description": "The releases that match, newest first; [] for none.",
