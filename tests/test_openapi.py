@@ -159,4 +159,4 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             timeout=300,
         )
     assert done.returncode == 0, done.stdout
-    assert f"Tested: {count}\n" in done.stdout
+    assert f"Tested: {count - 1}\n" in done.stdout  # all but the document itself
