@@ -29,14 +29,18 @@ blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
 class SwitchSchema(NamedSchema):
     """The body of a switch to a scenario that has a file."""
 
-    name = Text(required=True)
+    name = Text(required=True, metadata={"description": "The name of the scenario."})
 
 
 class SessionSchema(NamedSchema):
     """The body that opens a session."""
 
-    scenario = Text()
-    label = Text(load_default="", validate=validate.Length(max=200))
+    scenario = Text(metadata={"description": "Left out: the one that is active at the start."})
+    label = Text(
+        load_default="",
+        validate=validate.Length(max=200),
+        metadata={"description": "What the session is called in lists."},
+    )
 
 
 class ClockSchema(NamedSchema):
@@ -54,10 +58,13 @@ class ClockSchema(NamedSchema):
 class RequestsSchema(NamedSchema):
     """The query that narrows a journal; see `Journal.entries`."""
 
-    method = Text()
-    status = Integer()
-    parameter = Text()
-    count = Integer(validate=validate.Range(min=0))
+    method = Text(metadata={"description": "Only requests of this method, in any case."})
+    status = Integer(metadata={"description": "Only those that were answered with it."})
+    parameter = Text(metadata={"description": "Only those that had it: NAME, or NAME=VALUE."})
+    count = Integer(
+        validate=validate.Range(min=0),
+        metadata={"description": "Only so many, the newest of those that the others leave."},
+    )
 
 
 WHOLE = {"releases", "extends", "generate", "faults"}
@@ -285,6 +292,11 @@ def health() -> Response:
     response = jsonify(shown)
     response.status_code = 503 if shown["status"] == "unavailable" else 200
     return response
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    return jsonify(current_app.extensions["mockbm.openapi"]())
 
 
 def _session(id_: str | None) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,12 +55,20 @@ def create_app(
     if admin_api:
         hosts = frozenset(host.lower() for host in allowed_hosts)
         app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
+        app.extensions["mockbm.openapi"] = cache(partial(_describe, app))
         app.register_blueprint(admin.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(ConnectionError, api.refuse_without_state)
     if remember:
         app.wsgi_app = Memory(app.wsgi_app, mock, api.conclude)  # type: ignore[method-assign]
     return app
+
+
+def _describe(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of an application."""
+    from .openapi import described  # here, because a start need not wait for it
+
+    return described(app)
 
 
 def app_from_environment(environ: Mapping[str, str] = os.environ) -> Flask:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import ValidationError, fields, post_load, validate
 from marshmallow import validates_schema as validates
 
 from .fields import Choice, Integer, NamedSchema, Text, quoted
@@ -25,8 +25,11 @@ NEEDS_SOCKET = frozenset(("reset", "empty", "truncate"))
 MAX_DELAY = 3_600
 """Seconds that one fault may delay an answer."""
 
-_NOT_OURS = ("connection", "content-length", "date", "keep-alive", "server", "transfer-encoding")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+NOT_OURS = ("connection", "content-length", "date", "keep-alive", "server", "transfer-encoding")
+"""Headers that are the server's own business."""
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,10 @@ class Delay(fields.Field[tuple[float, float, int]]):
 class Rate(fields.Field[tuple[int, float]]):
     """Requests in a time, such as `5/s`, `100/m` or `1000/h`."""
 
+    form = re.compile(r"([1-9][0-9]{0,3})/([smh])")
+
     def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[int, float]:
-        match = re.fullmatch(r"([1-9][0-9]{0,3})/([smh])", value if isinstance(value, str) else "")
+        match = self.form.fullmatch(value if isinstance(value, str) else "")
         if match is None:
             raise ValidationError(f"{quoted(value)} is not a rate; write 5/s, 100/m or 1000/h")
         return int(match[1]), duration(f"1{match[2]}")
@@ -196,9 +201,9 @@ class Headers(fields.Field[dict[str, str]]):
         return headers
 
     def _value(self, name: str, value: object) -> str:
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise ValidationError("cannot name a header; use letters, digits and '-'")
-        if name.lower() in _NOT_OURS or name.lower().startswith("x-mockbm-"):
+        if name.lower() in NOT_OURS or name.lower().startswith("x-mockbm-"):
             raise ValidationError("is set by the server itself; leave it out")
         text: str = Text(required=True).deserialize(value)
         if not text.isprintable() or not text.isascii():
@@ -206,22 +211,28 @@ class Headers(fields.Field[dict[str, str]]):
         return text
 
 
+WITHOUT_BODY = (204, 304)
+"""Statuses of answers that have no body."""
+
+
 class RespondSchema(NamedSchema):
     """The answer that a fault gives."""
 
     error_messages = {"type": "expected an answer, such as {status: 503}"}  # noqa: RUF012
 
-    status = Integer(required=True)
+    status = Integer(
+        required=True,
+        validate=validate.Range(
+            200, 599, error="{input} is no status of an answer; allowed is 200 to 599"
+        ),
+    )
     body = Text(load_default="")
     headers = Headers(load_default=dict)
 
     @validates()
     def check(self, answer: dict[str, Any], **_: Any) -> None:
         status = answer["status"]
-        if not 200 <= status <= 599:
-            what = f"{status} is no status of an answer; allowed is 200 to 599"
-            raise ValidationError({"status": [what]})
-        if status in (204, 304) and answer["body"]:
+        if status in WITHOUT_BODY and answer["body"]:
             raise ValidationError({"body": [f"an answer with status {status} has no body"]})
 
 
@@ -231,15 +242,15 @@ class FaultSchema(NamedSchema):
     error_messages = {"type": "expected a fault, such as `- respond: {status: 503}`"}  # noqa: RUF012
 
     when = fields.Nested(FilterSchema, load_default=dict)
-    after = Integer(load_default=0)
-    times = Integer()
+    after = Integer(load_default=0, validate=validate.Range(min=0, error="is below 0"))
+    times = Integer(validate=validate.Range(min=1, error="is below 1; leave the fault out instead"))
     delay = Delay()
     respond = fields.Nested(RespondSchema)
     connection = Choice(*CONNECTIONS)
     rate = Rate()
 
     @validates(pass_original=True, skip_on_field_errors=False)
-    def check(self, fault: dict[str, Any], original: Any, **_: Any) -> None:
+    def check(self, _fault: dict[str, Any], original: Any, **_: Any) -> None:
         if not isinstance(original, Mapping):
             return
         kinds = ("delay", "respond", "connection", "rate")
@@ -249,10 +260,6 @@ class FaultSchema(NamedSchema):
             raise ValidationError("does nothing; give delay, respond, connection or rate")
         if len(answers) > 1:
             raise ValidationError(f"gives {' and '.join(answers)}; one fault answers in one way")
-        if fault.get("after", 0) < 0:
-            raise ValidationError({"after": ["is below 0"]})
-        if fault.get("times", 1) < 1:
-            raise ValidationError({"times": ["is below 1; leave the fault out instead"]})
 
     @post_load
     def make(self, fault: dict[str, Any], **_: Any) -> Fault:

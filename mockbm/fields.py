@@ -112,7 +112,7 @@ class Date(fields.Field[str]):
     such as `now-3d`, stays as it is until `resolved`.
     """
 
-    _form = re.compile(
+    form = re.compile(
         r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.(\d{1,7}))?)? ?([Zz]|[+-]\d\d:\d\d)?)?",
         re.ASCII,
     )
@@ -122,7 +122,7 @@ class Date(fields.Field[str]):
             value = value.isoformat()
         if isinstance(value, str) and value.startswith("now"):
             return self._relative(value)
-        match = self._form.fullmatch(value) if isinstance(value, str) else None
+        match = self.form.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise ValidationError(
                 f"{quoted(value)} is not a date; write it like 2024-03-04 or "
@@ -157,9 +157,9 @@ class Flag(fields.Field[bool]):
     """`true` or `false`."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> bool:
-        if value in (True, "true"):
+        if value is True or value == "true":
             return True
-        if value in (False, "false"):
+        if value is False or value == "false":
             return False
         raise ValidationError(f"{quoted(value)} is neither true nor false")
 
@@ -167,9 +167,11 @@ class Flag(fields.Field[bool]):
 class After(fields.Field[tuple[str, float]]):
     """When a change happens: after so many calls, or so long after the scenario became active."""
 
+    calls = re.compile(r"([0-9]{1,9}) calls?")
+
     def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[str, float]:
         text = value if isinstance(value, str) else ""
-        calls = re.fullmatch(r"([0-9]{1,9}) calls?", text)
+        calls = self.calls.fullmatch(text)
         if calls:
             return "calls", float(calls[1])
         try:

@@ -53,10 +53,10 @@ class FilterSchema(NamedSchema):
         return f"unknown parameter; {suggest(name, FILTERS)}"
 
     @validates(pass_original=True, skip_on_field_errors=False)
-    def refuse_two_of_a_group(self, _data: Any, original: Mapping[str, Any], **_: Any) -> None:
-        problems = {}
-        for group in GROUPS if self.strict else ():
-            given = [name for name in original if name in group]
+    def refuse_two_of_a_group(self, _data: Any, original: Any, **_: Any) -> None:
+        problems: dict[str, list[str]] = {}
+        for group in GROUPS if self.strict and isinstance(original, Mapping) else ():
+            given = [name for name in original if name in group and original[name] is not None]
             for name in given[1:]:
                 problems[name] = [
                     f"given together with {given[0]}; give at most one of {', '.join(group)}"

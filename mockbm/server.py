@@ -96,8 +96,8 @@ class MockServer:
         self.port = listener.getsockname()[1]
         beneath = self.app.wsgi_app
         # The thread that all connections share must not wait for a state that is elsewhere.
-        own = isinstance(beneath, Memory) and not self.mock.state.shared
-        memory = beneath if own else None
+        waits = self.mock.state.shared
+        memory = beneath if isinstance(beneath, Memory) and not waits else None
         self._running = self._server_class(self.app, memory, listener)
 
     def stop(self) -> None:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta, timezone
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Units of a duration, in seconds."""
 
-MAX_DURATION = 36_525 * 86_400
+MAXDURATION = 36_525 * 86_400
 """Seconds, a hundred years: far enough for any test, and no date overflows."""
 
 FIRST, LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1900, 9800))
 """What a clock can be set to."""
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
+"""How a duration is written."""
+
 _RELATIVE = re.compile(r"now(?:([+-])([0-9.]+[a-z]+))?")
 
 
@@ -24,11 +26,11 @@ def duration(text: str) -> float:
 
     Raises: ValueError, whose text says how to write one.
     """
-    match = _DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text)
     if match is None:
         raise ValueError("write a number and one of ms, s, m, h, d, w, such as 250ms or 2d")
     seconds = float(match[1]) * UNITS[match[2]]
-    if seconds > MAX_DURATION:
+    if seconds > MAXDURATION:
         raise ValueError("allowed are a hundred years at most")
     return seconds
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import flask
 import pytest
+from described import Described
 
 from mockbm import MockServer
 from mockbm.server import fast_is_installed
@@ -42,3 +44,19 @@ def shared(mockbm_server: MockServer) -> MockServer:
     """The mock of the whole run, with its default session as a fresh start gives it."""
     mockbm_server.mock.default.reset()
     return mockbm_server
+
+
+@pytest.fixture(scope="session")
+def described() -> Iterator[Described]:
+    """Looks at every answer of every mock in this process."""
+    described = Described()
+    with flask.request_finished.connected_to(described.listen):
+        yield described
+
+
+@pytest.fixture(autouse=True)
+def every_answer_is_described(described: Described) -> Iterator[None]:
+    """Fail a test in which a mock answers other than its OpenAPI document says."""
+    described.problems.clear()
+    yield
+    assert described.problems == []

@@ -172,6 +172,12 @@ TABLE = [
     in_form("an empty form", ALL, ""),
     in_parts("a multipart form", [6], 'status"\r\n\r\nactive', 'releaseName"\r\n\r\nwinter'),
     in_parts("a multipart form in a GET", ACTIVE, 'status"\r\n\r\nactive', method="GET"),
+    in_parts("a multipart form without a field", ALL),
+    in_parts(
+        "nothing in the parts of another boundary",
+        "boundary",
+        headers=typed("multipart/form-data; boundary=other"),
+    ),
     # Bodies that cannot be read.
     in_form(
         "curl -d with JSON", f"body: JSON that came as a form; {SET_TYPE}\n", '{"status": "active"}'

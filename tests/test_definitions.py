@@ -124,19 +124,20 @@ def with_fault(first: str, *others: str) -> str:
 
 
 A_LIST = "2:9: faults: expected a list of faults, such as - respond: {status: 503}"
+FAULTS = [
+    *rows(FAULT_DEFINITIONS, FAULT_WORDS, with_fault),
+    refused("no list", "releases: []\nfaults: x\n", A_LIST),
+    refused("no list, but a fault", "releases: []\nfaults: {delay: 1s}\n", A_LIST),
+    served("nulls", with_fault("respond: {status: 503}", "connection:", "delay:")),
+    served(
+        "a null beside a filter of its group",
+        with_fault("when: {applicationId: 1, applicationName: }", "delay: 1s"),
+    ),
+    served("none", "releases: []\nfaults: []\n"),
+]
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        *rows(FAULT_DEFINITIONS, FAULT_WORDS, with_fault),
-        refused("no list", "releases: []\nfaults: x\n", A_LIST),
-        refused("no list, but a fault", "releases: []\nfaults: {delay: 1s}\n", A_LIST),
-        served("nulls", with_fault("respond: {status: 503}", "connection:", "delay:")),
-        served("none", "releases: []\nfaults: []\n"),
-    ],
-    ids=lambda row: row.id,
-)
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.id)
 def test_a_fault_is_checked(row: Row, tmp_path: Path) -> None:
     """What is wrong with a fault is told before the start, with its place and what to write."""
     assert answered(row, tmp_path) == row.expected
@@ -211,8 +212,10 @@ targetDate: now+6000w
     6:15: releases[0].targetDate: 'now+6000w' is not told from now; $most
 """
 
+CHANGES = rows(CHANGE_DEFINITIONS, CHANGE_WORDS, one)
 
-@pytest.mark.parametrize("row", rows(CHANGE_DEFINITIONS, CHANGE_WORDS, one), ids=lambda row: row.id)
+
+@pytest.mark.parametrize("row", CHANGES, ids=lambda row: row.id)
 def test_a_change_is_checked(row: Row, tmp_path: Path) -> None:
     """What is wrong with changes and dates is told before the start, with its place."""
     assert answered(row, tmp_path) == row.expected

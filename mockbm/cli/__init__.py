@@ -16,6 +16,8 @@ _COMMANDS = {
     "import": "files",
     "use": "remote",
     "health": "remote",
+    "openapi": "describe",
+    "schema": "describe",
 }
 """Where each subcommand is. Only that one is imported, so that none waits for the others."""
 

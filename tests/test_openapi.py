@@ -1,0 +1,162 @@
+"""The OpenAPI document: valid, complete, and true of what a live mock answers.
+
+That every answer of every other test is as it says is looked at by a fixture in conftest.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from described import Described
+from openapi_spec_validator import validate
+
+from mockbm import MockServer, create_app
+from mockbm.openapi import CALLS
+
+BIN = Path(sys.executable).parent
+PATH = "/__admin/openapi.json"
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """The document of a mock, as it answers it."""
+    return create_app().test_client().get(PATH).get_json()
+
+
+def operations(document: Any) -> list[dict[str, Any]]:
+    """All operations of a document."""
+    return [each for path in document["paths"].values() for each in path.values()]
+
+
+def test_is_valid_openapi_3_1(document: Any) -> None:
+    """A validator of OpenAPI documents finds nothing wrong with it."""
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+
+
+def test_the_command_prints_it(document: Any) -> None:
+    """`mockbm openapi` prints what a mock without an admin token answers."""
+    done = subprocess.run(
+        [BIN / "mockbm", "openapi"], capture_output=True, check=True, timeout=60, text=True
+    )
+    assert json.loads(done.stdout) == document
+
+
+def test_has_every_call_and_no_other(document: Any) -> None:
+    """Each path and verb of the admin API is described, and nothing that is not there."""
+    rules = [rule for rule in create_app().url_map.iter_rules() if "admin." in rule.endpoint]
+    there = {
+        (rule.rule.replace("<id_>", "{id}").replace("<", "{").replace(">", "}"), verb.lower())
+        for rule in rules
+        for verb in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    } | {("/api/releases", "get"), ("/api/releases", "post")}
+    described = {(path, verb) for path, calls in document["paths"].items() for verb in calls}
+    assert described == there
+    assert set(CALLS) == {rule.endpoint.removeprefix("admin.") for rule in rules}
+
+
+def test_tells_what_things_are(document: Any) -> None:
+    """Each operation has its own name and a summary, each filter has words, links lead on."""
+    names = [each["operationId"] for each in operations(document)]
+    assert len(names) == len(set(names))
+    assert all(each["summary"] for each in operations(document))
+    parameters = [item for each in operations(document) for item in each.get("parameters", [])]
+    assert all(item["description"] for item in parameters if item["in"] == "query")
+    links = document["paths"]["/__admin/sessions"]["post"]["responses"]["201"]["links"]
+    assert {link["operationId"] for link in links.values()} <= set(names)
+
+
+def test_tells_the_token_where_there_is_one(document: Any) -> None:
+    """Admin calls of a mock with a token say that they need it; the endpoint needs its key."""
+    headers = {"Authorization": "Bearer t"}
+    with_token = create_app(admin_token="t").test_client().get(PATH, headers=headers).get_json()
+    validate(with_token)
+    for each, other in zip(operations(document), operations(with_token), strict=True):
+        keys = [{"header": []}, {"basic": []}, {"query": []}]
+        is_admin = each["tags"] == ["admin"]
+        assert each.get("security") == (None if is_admin else keys)
+        assert other["security"] == ([{"token": []}] if is_admin else keys)
+        assert ("401" in other["responses"]) == is_admin
+
+
+def test_there_is_none_without_the_admin_api() -> None:
+    """A mock without the admin API has no path for the document, either."""
+    assert create_app(admin_api=False).test_client().get(PATH).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (({"status": "odd"}, 200), '"odd" is not one of'),
+        (({"more": 1}, 200), "'more' was unexpected"),
+        (({}, 418), "is not in the document"),
+        ("ok", "is of the type text/html"),
+        (({"title": 1}, 403), "is of the type application/json"),
+    ],
+)
+def test_what_is_not_described_is_found(answer: Any, what: str, described: Described) -> None:
+    """An answer that is not as the document says fails the test in which it is given."""
+    app = create_app()
+    app.view_functions["admin.health"] = lambda: answer
+    app.test_client().get("/__admin/health")
+    assert [problem for problem in described.problems if what in problem]
+    described.problems.clear()
+
+
+def test_every_verb_of_every_path(server: MockServer, described: Described) -> None:
+    """Each call, described or not, with any body or none, gets an answer that is described."""
+    is_json = {"Content-Type": "application/json"}
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"json": {"name": "empty"}},
+        {"json": ["x"]},
+        {"data": b"{", "headers": is_json},
+        {"data": b"x" * 1_100_000, "headers": is_json},
+        {"headers": {"Origin": "http://elsewhere.test"}},
+    ]
+    paths = [rule.rule for rule in server.app.url_map.iter_rules() if "any" not in rule.rule]
+    statuses = set()
+    for path in [*paths, "/api/releases", "/__admin/nothing", "/nothing"]:
+        url = server.url + path.replace("<id_>", "none").replace("<name>", "single")
+        for verb in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
+            for body in bodies:
+                statuses.add(requests.request(verb, url, timeout=10, **body).status_code)
+    assert statuses == {200, 201, 204, 400, 403, 404, 405, 413, 415}
+    assert described.problems == []
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("schemathesis"), reason="it comes with .[dev]")
+def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    """Schemathesis, with all of its checks and a bounded number of calls, finds nothing.
+
+    The key is pinned, so that no scenario which it switches to can change the endpoint meanwhile.
+    """
+    with MockServer() as server:
+        count = len(operations(server.app.test_client().get(PATH).get_json()))
+        done = subprocess.run(
+            [
+                *(BIN / "schemathesis", "run", f"{server.url}{PATH}", "--checks=all"),
+                *("--header", f"X-ApiKey: {server.api_key}@documented"),
+                *("--max-examples=5", "--generation-deterministic", "--no-color"),
+            ],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parent),
+                "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+            },
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+    assert done.returncode == 0, done.stdout
+    assert f"Tested: {count - 1}\n" in done.stdout  # all but the document itself
