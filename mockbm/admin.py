@@ -6,6 +6,9 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response, current_app, json, jsonify, request
@@ -19,7 +22,8 @@ from .document import ScenarioError, flatten, spell
 from .fields import Integer, NamedSchema, Text
 from .guard import Guard
 from .mock import UnknownName
-from .scenario import Scenario
+from .releases import STATUSES
+from .scenario import Scenario, Stages
 from .session import Session
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
@@ -56,8 +60,21 @@ class RequestsSchema(NamedSchema):
     method = Text()
     status = Integer()
     parameter = Text()
+    after = Integer()
     count = Integer(validate=validate.Range(min=0))
 
+
+class ShownSchema(NamedSchema):
+    """The query that narrows the releases of a scenario to those with some ids, as in `ids=4,1`."""
+
+    ids = Text()
+
+
+MAX_APPLICATIONS = 50
+"""Applications of a scenario that are told in the list, those with most releases."""
+
+MAX_CHANGES = 100
+"""Changes of the active scenario that are told one by one."""
 
 WHOLE = {"releases", "extends", "generate", "faults"}
 """Keys that show that a body is a whole scenario, and not the name of one."""
@@ -105,7 +122,11 @@ def _bad_request(error: ValidationError) -> Response:
 def _let_in() -> Response | None:
     """Every call passes the guard first."""
     guard: Guard = current_app.extensions["mockbm.guard"]
-    found = guard.refusal(request)
+    return refused(guard.refusal(request))
+
+
+def refused(found: tuple[int, str] | None) -> Response | None:
+    """The answer to what the guard refuses, or None."""
     if found is None:
         return None
     status, why = found
@@ -128,22 +149,23 @@ def refuse(error: HTTPException) -> Response:
 def list_scenarios() -> Response:
     active = current_mock().default.view.scenario
     scenarios = current_mock().scenarios.values()
-    listed = [_summary(scenario) | {"active": scenario is active} for scenario in scenarios]
+    listed = [_overview(scenario, scenario is active) for scenario in scenarios]
     return jsonify({"active": active.name, "scenarios": listed})
 
 
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
+    wanted = ShownSchema().load(request.args.to_dict()).get("ids")
     stages = (0,) * len(scenario.changing)
     releases = scenario.at(stages, current_mock().default.view.clock.now())
-    more = {
-        "active": scenario is current_mock().default.view.scenario,
-        "order": scenario.order,
-        "apiKeys": scenario.api_keys,
-        "releases": json.loads(releases.body(range(len(releases)))),
-    }
-    return jsonify(_summary(scenario) | more)
+    positions: Iterable[int] = range(len(releases))
+    if wanted is not None:
+        ids = set(wanted.split(","))
+        positions = [place for place in positions if str(releases.ids[place]) in ids]
+    more = {"order": scenario.order, "releases": json.loads(releases.body(positions))}
+    active = scenario is current_mock().default.view.scenario
+    return jsonify(_overview(scenario, active) | more)
 
 
 @blueprint.get("/scenario")
@@ -253,19 +275,23 @@ def reload() -> Response:
 
 @blueprint.get("/health")
 def health() -> Response:
+    return jsonify(told_health())
+
+
+def told_health() -> dict[str, Any]:
+    """How the mock is."""
     mock = current_mock()
-    return jsonify(
-        {
-            "status": "degraded" if mock.problems else "ok",
-            "problems": [str(item) for item in mock.problems],
-            "version": __version__,
-            "uptime": round(time.monotonic() - mock.began, 3),
-            "scenario": mock.default.active,
-            "revision": mock.default.view.revision,
-            "scenarios": len(mock.scenarios),
-            "sessions": len(mock.sessions()),
-        }
-    )
+    return {
+        "status": "degraded" if mock.problems else "ok",
+        "problems": [str(item) for item in mock.problems],
+        "version": __version__,
+        "uptime": round(time.monotonic() - mock.began, 3),
+        "loaded": mock.loaded,
+        "scenario": mock.default.active,
+        "revision": mock.default.view.revision,
+        "scenarios": len(mock.scenarios),
+        "sessions": len(mock.sessions()),
+    }
 
 
 def _session(id_: str | None) -> Session:
@@ -286,13 +312,55 @@ def _active(session: Session) -> Response:
     view = session.view
     shown = _summary(view.scenario) | {"active": True, "revision": view.revision}
     if view.run is not None:
+        stages = view.run.stages(view.clock)
         shown["run"] = {
             "calls": view.run.calls,
             "seconds": round(view.run.seconds(view.clock), 3),
             "faults": view.run.faults_seen(),
-            "changes": sum(view.run.stages(view.clock)),
+            "changes": sum(stages),
         }
+        shown["faults"] = [
+            {"fault": fault.sentence, "met": met, "over": fault.is_over(met)}
+            for fault, met in zip(view.scenario.faults, shown["run"]["faults"], strict=True)
+        ]
+        shown["changes"] = list(islice(_changes(view.scenario, stages), MAX_CHANGES))
     return jsonify(shown)
+
+
+def _changes(scenario: Scenario, stages: Stages) -> Iterator[dict[str, Any]]:
+    """Each change of each release, and whether it has happened."""
+    for release, stage in zip(scenario.changing, stages, strict=True):
+        for place, change in enumerate(release["changes"]):
+            kind, amount = change["after"]
+            yield {
+                "id": release["id"],
+                "number": release["number"],
+                "applicationName": release["applicationName"],
+                "after": f"{amount:.15g} {kind.removesuffix('s') if amount == 1 else kind}",
+                "sets": {name: value for name, value in change.items() if name != "after"},
+                "happened": place < stage,
+            }
+
+
+def _overview(scenario: Scenario, is_active: bool) -> dict[str, Any]:
+    """What is told of each scenario in the list of all."""
+    holdings = scenario.holdings
+    return _summary(scenario) | {
+        "active": is_active,
+        "statuses": _statuses(sum(map(Counter, holdings.values()), Counter())),
+        "applicationCount": len(holdings),
+        "applications": [
+            {"name": name, "statuses": _statuses(counts)}
+            for name, counts in islice(holdings.items(), MAX_APPLICATIONS)
+        ],
+        "apiKeys": scenario.api_keys,
+        "faults": [fault.sentence for fault in scenario.faults],
+        "changes": sum(len(release["changes"]) for release in scenario.changing),
+    }
+
+
+def _statuses(counts: Mapping[str, int]) -> dict[str, int]:
+    return {status: counts.get(status, 0) for status in STATUSES}
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from . import admin, api
+from . import admin, api, browser
 from .guard import Guard
 from .memory import Memory
 from .mock import Mock
@@ -55,6 +55,7 @@ def create_app(
         hosts = frozenset(host.lower() for host in allowed_hosts)
         app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
         app.register_blueprint(admin.blueprint)
+        app.register_blueprint(browser.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     if remember:
         app.wsgi_app = Memory(app.wsgi_app, mock, api.conclude)  # type: ignore[method-assign]

@@ -109,6 +109,7 @@ class Journal:
         method: str | None = None,
         status: int | None = None,
         parameter: str | None = None,
+        after: int | None = None,
         count: int | None = None,
     ) -> list[Entry]:
         """The entries, oldest first.
@@ -116,10 +117,13 @@ class Journal:
         method: only those of one method, in capitals or not.
         status: only those that were answered with it.
         parameter: only those that had it: a name, or `name=value`.
+        after: only those with a higher number.
         count: only so many, the newest of those that the others leave.
         """
         with self._lock:
             found: Iterable[Entry] = list(self._entries)
+        if after is not None:
+            found = [entry for entry in found if entry.number > after]
         if method is not None:
             found = [entry for entry in found if entry.method == method.upper()]
         if status is not None:

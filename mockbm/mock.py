@@ -23,7 +23,7 @@ from .memory import Answers
 from .scenario import DEFAULT_API_KEY, Scenario, load_scenarios, shipped_scenarios
 from .selection import FilterSchema
 from .session import Session, View, clock_at, new_id
-from .times import Clock
+from .times import Clock, outgoing
 
 DEFAULT_SCENARIO = "documented"
 
@@ -119,6 +119,7 @@ class Mock:
 
     def _take(self, scenarios: Mapping[str, Scenario]) -> None:
         self.scenarios = scenarios
+        self.loaded = outgoing(Clock().now())
         self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
 
     def scenario(self, name: str) -> Scenario:
