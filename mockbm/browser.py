@@ -53,7 +53,9 @@ def index() -> Response:
         links = {name: f"{ADMIN_PREFIX}/{name}" for name in CALLS}
         response = jsonify(admin.told_health() | {"links": links})
     elif not request.path.endswith("/"):
-        response = Response(status=308, headers={"Location": f"{request.script_root}{ADMIN_PREFIX}/"})
+        response = Response(
+            status=308, headers={"Location": f"{request.script_root}{ADMIN_PREFIX}/"}
+        )
     else:
         response = page_file("index.html")
     response.vary.add("Accept")

@@ -1,6 +1,6 @@
 """Makes the README's picture of the page again: `python tests/take_picture.py [FILE]`.
 
-Needs the extra `dev` and a Chromium; see `test_page.py`.
+Needs the extra `dev` and a Chromium; see `test_page_in_browser.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 from playwright.sync_api import sync_playwright
-from test_page import chromium
+from test_page_in_browser import chromium
 
 from mockbm import MockServer
 
