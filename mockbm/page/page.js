@@ -77,7 +77,7 @@ async function lookOnce() {
     else connected(false, error);
   }
   // A mock that is slow to answer, or far away, is asked less often; a hidden page asks nothing.
-  const pause = Math.max(PERIOD, 10 * (performance.now() - begun));
+  const pause = Math.min(Math.max(PERIOD, 4 * (performance.now() - begun)), 3 * PERIOD);
   if (!document.hidden && byId("ask").hidden) timer = setTimeout(look, pause);
 }
 
