@@ -6,8 +6,7 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -347,20 +346,19 @@ def _overview(scenario: Scenario, is_active: bool) -> dict[str, Any]:
     holdings = scenario.holdings
     return _summary(scenario) | {
         "active": is_active,
-        "statuses": _statuses(sum(map(Counter, holdings.values()), Counter())),
+        "statuses": {
+            status: sum(counts.get(status, 0) for counts in holdings.values())
+            for status in STATUSES
+        },
         "applicationCount": len(holdings),
         "applications": [
-            {"name": name, "statuses": _statuses(counts)}
+            {"name": name, "statuses": {status: counts.get(status, 0) for status in STATUSES}}
             for name, counts in islice(holdings.items(), MAX_APPLICATIONS)
         ],
         "apiKeys": scenario.api_keys,
         "faults": [fault.sentence for fault in scenario.faults],
         "changes": sum(len(release["changes"]) for release in scenario.changing),
     }
-
-
-def _statuses(counts: Mapping[str, int]) -> dict[str, int]:
-    return {status: counts.get(status, 0) for status in STATUSES}
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class AdminClient(RemoteSession):
         return dict(self._call("GET", "/health"))
 
     def scenarios(self) -> list[dict[str, Any]]:
-        """Every scenario: name, description, releaseCount, active."""
+        """Every scenario: name, description, active, and what it holds and does."""
         return list(self._call("GET", "/scenarios")["scenarios"])
 
     def scenario(self, name: str) -> dict[str, Any]:

@@ -140,6 +140,7 @@ def soon(locator: Locator) -> Any:
     """What is expected of a part of a page, within some seconds."""
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=20_000)
     return expect(locator)
 
 

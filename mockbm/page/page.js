@@ -255,6 +255,7 @@ function showActive() {
   setText(byId("now-run"), revision + (seconds ?? ""));
   byId("faults-title").hidden = !faults.length;
   byId("changes-title").hidden = !changes.length;
+  setText(byId("changes-title"), changes.length < 100 ? "Changes" : "The first 100 changes");
   const numbered = (list) => list.map((item, number) => ({ ...item, number: `${number}` }));
   keep(byId("faults"), numbered(faults), (item) => item.number + item.fault, buildFault);
   const keyOf = ({ happened: _, ...item }) => JSON.stringify(item);
@@ -279,7 +280,8 @@ function buildChange(item) {
   );
   const state = make("span", { className: "count" });
   const release = alien(`${item.applicationName} ${item.release}`);
-  const node = make("li", {}, make("span", {}, release, `, after ${item.after}: `, alien(sets.join(", "))), state);
+  const text = make("span", {}, release, `, after ${item.after}: `, alien(sets.join(", ")));
+  const node = make("li", {}, text, state);
   const update = (now) => {
     setText(state, now.happened ? "has happened" : "to come");
     node.classList.toggle("over", now.happened);
@@ -393,13 +395,14 @@ function curl({ name, apiKeys }) {
   if (!apiKeys.length) {
     return { line: make("p", { className: "curl" }, "It accepts no API key."), copy: [] };
   }
-  const url = new URL("../api/releases", HERE).href;
+  const url = new URL("../api/releases", HERE).href; // where the mock is for whoever sees the page
   const key = apiKeys.find((one) => /^[!-~]+$/.test(one));
   const text = key
     ? `curl -s -H ${quoted(`X-ApiKey: ${key}@${name}`)} ${quoted(url)}`
     : `curl -s ${quoted(`${url}?key=${encodeURIComponent(`${apiKeys[0]}@${name}`)}`)}`;
   const line = make("code", { className: "curl", tabIndex: 0, title: text }, text);
-  const button = make("button", { type: "button", "aria-describedby": `card-${name}` }, "Copy curl");
+  const described = { type: "button", "aria-describedby": `card-${name}` };
+  const button = make("button", described, "Copy curl");
   button.onclick = () => copyText(line, `The curl line of ${name} is copied`);
   return { line, copy: [button] };
 }
@@ -427,8 +430,8 @@ function showEntries() {
   const found = entries.filter((entry) => {
     const sent = Object.entries(entry.parameters).map(([name, value]) => `${name}=${value}`);
     const { number, method, path, scenario, explanation, notes } = entry;
-    const parts = [`#${number}`, entry.status, method, path, ...sent, scenario, explanation, ...notes];
-    const text = parts.join(" ").toLowerCase();
+    const parts = [`#${number}`, entry.status, method, path, ...sent, scenario, explanation];
+    const text = [...parts, ...notes].join(" ").toLowerCase();
     const first = String(Math.floor(entry.status / 100));
     return (!status || status === first) && wanted.every((word) => text.includes(word));
   });
@@ -446,7 +449,8 @@ function buildEntry(entry) {
   }
   const head = make("summary", {});
   head.append(make("time", { title: entry.time }, entry.time.slice(11, 19)));
-  head.append(make("span", { className: `status ${kind}` }, entry.status ? `${entry.status}` : "none"));
+  const status = entry.status ? `${entry.status}` : "none";
+  head.append(make("span", { className: `status ${kind}` }, status));
   head.append(asked, alien(entry.scenario, "span", "from muted"));
   head.append(alien(entry.explanation, "span", "why"));
   const row = make("details", {}, head);
@@ -462,8 +466,9 @@ function details(entry) {
   if (places.length) tell("Sent in", alien(places.join(", ")));
   if (entry.ignored.length) tell("Ignored", alien(entry.ignored.join(", ")));
   if (entry.notes.length) tell("Notes", alien(entry.notes.join("; ")));
+  const { number, time, revision } = entry;
   const took = `${(entry.duration * 1000).toFixed(1)} ms`;
-  tell("Request", `#${entry.number} at ${entry.time}, answered in ${took}, revision ${entry.revision}`);
+  tell("Request", `#${number} at ${time}, answered in ${took}, revision ${revision}`);
   return list;
 }
 
@@ -521,8 +526,14 @@ onSubmit("ask", () => {
   sessionStorage.setItem(TOKEN, token);
   return look();
 });
-onSubmit("clock-set", () => act("The clock stands still", "PUT", own("clock"), { now: byId("clock-to").value }));
-onSubmit("clock-advance", () => act("The clock is put forward", "PUT", own("clock"), { advance: byId("clock-by").value }));
+onSubmit("clock-set", () => {
+  const now = byId("clock-to").value;
+  return act("The clock stands still", "PUT", own("clock"), { now });
+});
+onSubmit("clock-advance", () => {
+  const advance = byId("clock-by").value;
+  return act("The clock is put forward", "PUT", own("clock"), { advance });
+});
 byId("clock-release").onclick = () => act("The clock runs", "DELETE", own("clock"));
 byId("reset").onclick = () => act("All is as at the start", "POST", own("reset"));
 byId("clear").onclick = () => act("The journal is empty", "DELETE", own("requests"));
