@@ -6,6 +6,8 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from flask import Blueprint, Response, current_app, json, jsonify, request
@@ -19,7 +21,8 @@ from .document import ScenarioError, flatten, spell
 from .fields import Integer, NamedSchema, Text
 from .guard import Guard
 from .mock import UnknownName
-from .scenario import Scenario
+from .releases import STATUSES
+from .scenario import Scenario, Stages
 from .session import Session
 from .state import Standing
 
@@ -61,11 +64,24 @@ class RequestsSchema(NamedSchema):
     method = Text(metadata={"description": "Only requests of this method, in any case."})
     status = Integer(metadata={"description": "Only those that were answered with it."})
     parameter = Text(metadata={"description": "Only those that had it: NAME, or NAME=VALUE."})
+    after = Integer(metadata={"description": "Only those with a higher number."})
     count = Integer(
         validate=validate.Range(min=0),
         metadata={"description": "Only so many, the newest of those that the others leave."},
     )
 
+
+class ShownSchema(NamedSchema):
+    """The query that narrows the releases of a scenario to those with some ids, as in `ids=4,1`."""
+
+    ids = Text()
+
+
+MAX_APPLICATIONS = 50
+"""Applications of a scenario that are told in the list, those with most releases."""
+
+MAX_CHANGES = 100
+"""Changes of the active scenario that are told one by one."""
 
 WHOLE = {"releases", "extends", "generate", "faults"}
 """Keys that show that a body is a whole scenario, and not the name of one."""
@@ -118,9 +134,13 @@ def _bad_request(error: ValidationError) -> Response:
 def _let_in() -> Response | None:
     """Every call passes the guard first."""
     guard: Guard = current_app.extensions["mockbm.guard"]
-    found = guard.refusal(request)
+    return refused(guard.refusal(request)) or _refuse_alone()
+
+
+def refused(found: tuple[int, str] | None) -> Response | None:
+    """The answer to what the guard refuses, or None."""
     if found is None:
-        return _refuse_alone()
+        return None
     status, why = found
     response = problem(status, "Not allowed", why)
     if status == 401:
@@ -149,22 +169,23 @@ def refuse(error: HTTPException) -> Response:
 def list_scenarios() -> Response:
     active = current_mock().default.view.scenario
     scenarios = current_mock().scenarios.values()
-    listed = [_summary(scenario) | {"active": scenario is active} for scenario in scenarios]
+    listed = [_overview(scenario, scenario is active) for scenario in scenarios]
     return jsonify({"active": active.name, "scenarios": listed})
 
 
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
+    wanted = ShownSchema().load(request.args.to_dict()).get("ids")
     stages = (0,) * len(scenario.changing)
     releases = scenario.at(stages, current_mock().default.view.clock.now())
-    more = {
-        "active": scenario is current_mock().default.view.scenario,
-        "order": scenario.order,
-        "apiKeys": scenario.api_keys,
-        "releases": json.loads(releases.body(range(len(releases)))),
-    }
-    return jsonify(_summary(scenario) | more)
+    positions: Iterable[int] = range(len(releases))
+    if wanted is not None:
+        ids = set(wanted.split(","))
+        positions = [place for place in positions if str(releases.ids[place]) in ids]
+    more = {"order": scenario.order, "releases": json.loads(releases.body(positions))}
+    active = scenario is current_mock().default.view.scenario
+    return jsonify(_overview(scenario, active) | more)
 
 
 @blueprint.get("/scenario")
@@ -274,12 +295,21 @@ def reload() -> Response:
 
 @blueprint.get("/health")
 def health() -> Response:
+    shown = told_health()
+    response = jsonify(shown)
+    response.status_code = 503 if shown["status"] == "unavailable" else 200
+    return response
+
+
+def told_health() -> dict[str, Any]:
+    """How the mock is."""
     mock = current_mock()
     shown: dict[str, Any] = {
         "status": "degraded" if mock.problems else "ok",
         "problems": [str(item) for item in mock.problems],
         "version": __version__,
         "uptime": round(time.monotonic() - mock.began, 3),
+        "loaded": mock.loaded,
         "state": mock.state.name,
         "scenarios": len(mock.scenarios),
     }
@@ -289,9 +319,7 @@ def health() -> Response:
         shown["sessions"] = len(mock.standings())
     except ConnectionError as error:
         shown |= {"status": "unavailable", "problems": [str(error), *shown["problems"]]}
-    response = jsonify(shown)
-    response.status_code = 503 if shown["status"] == "unavailable" else 200
-    return response
+    return shown
 
 
 @blueprint.get("/openapi.json")
@@ -318,13 +346,54 @@ def _active(session: Session) -> Response:
     shown = _summary(view.scenario) | {"active": True, "revision": view.revision}
     if view.run is not None:
         counts = view.run.counts()
+        stages = view.run.stages(counts, view.clock)
         shown["run"] = {
             "calls": counts.calls,
             "seconds": round(view.run.seconds(view.clock), 3),
             "faults": counts.met,
-            "changes": sum(view.run.stages(counts, view.clock)),
+            "changes": sum(stages),
         }
+        shown["faults"] = [
+            {"fault": fault.sentence, "met": met, "over": fault.is_over(met)}
+            for fault, met in zip(view.scenario.faults, shown["run"]["faults"], strict=True)
+        ]
+        shown["changes"] = list(islice(_changes(view.scenario, stages), MAX_CHANGES))
     return jsonify(shown)
+
+
+def _changes(scenario: Scenario, stages: Stages) -> Iterator[dict[str, Any]]:
+    """Each change of each release, and whether it has happened."""
+    for release, stage in zip(scenario.changing, stages, strict=True):
+        for place, change in enumerate(release["changes"]):
+            kind, amount = change["after"]
+            yield {
+                "id": release["id"],
+                "number": release["number"],
+                "applicationName": release["applicationName"],
+                "after": f"{amount:.15g} {kind.removesuffix('s') if amount == 1 else kind}",
+                "sets": {name: value for name, value in change.items() if name != "after"},
+                "happened": place < stage,
+            }
+
+
+def _overview(scenario: Scenario, is_active: bool) -> dict[str, Any]:
+    """What is told of each scenario in the list of all."""
+    holdings = scenario.holdings
+    return _summary(scenario) | {
+        "active": is_active,
+        "statuses": {
+            status: sum(counts.get(status, 0) for counts in holdings.values())
+            for status in STATUSES
+        },
+        "applicationCount": len(holdings),
+        "applications": [
+            {"name": name, "statuses": {status: counts.get(status, 0) for status in STATUSES}}
+            for name, counts in islice(holdings.items(), MAX_APPLICATIONS)
+        ],
+        "apiKeys": scenario.api_keys,
+        "faults": [fault.sentence for fault in scenario.faults],
+        "changes": sum(len(release["changes"]) for release in scenario.changing),
+    }
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from . import admin, api
+from . import admin, api, browser
 from .guard import Guard
 from .memory import Memory
 from .mock import Mock
@@ -57,6 +57,7 @@ def create_app(
         app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
         app.extensions["mockbm.openapi"] = cache(partial(_describe, app))
         app.register_blueprint(admin.blueprint)
+        app.register_blueprint(browser.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(ConnectionError, api.refuse_without_state)
     if remember:

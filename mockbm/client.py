@@ -77,7 +77,7 @@ class RemoteSession:
         self._call("DELETE", f"{self._path}/clock")
 
     def requests(self, **filters: Any) -> list[Entry]:
-        """The journal, oldest first. Filters: method, status, parameter, count."""
+        """The journal, oldest first. Filters: method, status, parameter, after, count."""
         query = urllib.parse.urlencode(filters)
         found = self._call("GET", f"{self._path}/requests?{query}")["requests"]
         return [Entry.from_json(item) for item in found]
@@ -124,7 +124,7 @@ class AdminClient(RemoteSession):
         return dict(self._call("GET", "/health"))
 
     def scenarios(self) -> list[dict[str, Any]]:
-        """Every scenario: name, description, releaseCount, active."""
+        """Every scenario: name, description, active, and what it holds and does."""
         return list(self._call("GET", "/scenarios")["scenarios"])
 
     def scenario(self, name: str) -> dict[str, Any]:

@@ -65,6 +65,25 @@ class Fault:
             return f"connection {self.connection}"
         return f"status {self.status}"
 
+    def is_over(self, met: int) -> bool:
+        """Whether it lets every request pass that comes after so many matching ones."""
+        return self.times is not None and met >= self.after + self.times
+
+    @property
+    def sentence(self) -> str:
+        """All of it, such as `delay 0.25 s and status 503, for status=deployed, 2 times`."""
+        does = [str(self)] if self.rate or self.connection or self.status is not None else []
+        if self.delay is not None:
+            least, most, _ = self.delay
+            spread = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+            does.insert(0, f"delay {spread} s")
+        only = [f"for {name}={value}" for name, value in self.when.items()]
+        if self.after:
+            only.append(f"after {self.after} request{'s' * (self.after != 1)}")
+        if self.times is not None:
+            only.append("once" if self.times == 1 else f"{self.times} times")
+        return ", ".join([" and ".join(does), *only])
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -113,7 +132,7 @@ def judge(
             continue
         met = counts.met[number]
         counts.met[number] = met + 1
-        if met < fault.after or (fault.times is not None and met >= fault.after + fault.times):
+        if met < fault.after or fault.is_over(met):
             continue
         retry_after = _wait(fault.rate, counts.passed[number], now) if fault.rate else 0
         if fault.rate is not None and not retry_after:

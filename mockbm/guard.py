@@ -1,4 +1,7 @@
-"""Who may call the admin API: programs on this machine and whoever has the token. No web page."""
+"""Who may call the admin API: programs on this machine and whoever has the token, and our own page.
+
+No other web page can.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Guard:
-    """The rules of one application. A page that a browser shows can pass none of them.
+    """The rules of one application. A page from elsewhere that a browser shows passes none of them.
 
     token: what callers must send as `Authorization: Bearer TOKEN`; None lets in those that call
         from this machine, and nobody else.
@@ -24,20 +27,27 @@ class Guard:
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)
 
-    def refusal(self, request: Request) -> tuple[int, str] | None:
-        """The status and the reason with which a call is refused, or None."""
+    def refusal(self, request: Request, *, is_file: bool = False) -> tuple[int, str] | None:
+        """The status and the reason with which a call is refused, or None.
+
+        is_file: the call is for a file of the page, which holds no data: it needs no token, since
+            the page itself asks for it, and a link on another site may lead there.
+        """
         if not self._is_ours(request.host):
             why = "the admin API is not called by that name; --allowed-host adds one"
             return 403, f"Host is {request.host!r}: {why}"
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{request.host}":
             return 403, f"Origin is {origin!r}: web pages cannot call the admin API"
-        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        followed = is_file and request.headers.get("Sec-Fetch-Dest") == "document"
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and not followed:
             return 403, "Sec-Fetch-Site is cross-site: web pages cannot call the admin API"
         if self.token is None:
             if is_loopback(request.remote_addr or "127.0.0.1"):
                 return None
             return 403, "the admin API is for this machine only, unless --admin-token is set"
+        if is_file:
+            return None
         given = request.headers.get("Authorization", "")
         if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             return None

@@ -133,6 +133,7 @@ def narrowed(
     method: str | None = None,
     status: int | None = None,
     parameter: str | None = None,
+    after: int | None = None,
     count: int | None = None,
 ) -> list[Entry]:
     """Some of the entries of a journal, in their order.
@@ -140,8 +141,11 @@ def narrowed(
     method: only those of one method, in capitals or not.
     status: only those that were answered with it.
     parameter: only those that had it: a name, or `name=value`.
+    after: only those with a higher number.
     count: only so many, the newest of those that the others leave.
     """
+    if after is not None:
+        entries = [entry for entry in entries if entry.number > after]
     if method is not None:
         entries = [entry for entry in entries if entry.method == method.upper()]
     if status is not None:

@@ -31,7 +31,7 @@ from .scenario import (
 from .selection import FilterSchema
 from .session import Run, Session, View, anew, clock_at
 from .state import DEFAULT, MemoryState, Standing, State
-from .times import Clock
+from .times import Clock, outgoing
 
 DEFAULT_SCENARIO = "documented"
 
@@ -130,6 +130,7 @@ class Mock:
 
     def _take(self, scenarios: Mapping[str, Scenario]) -> None:
         self.scenarios = scenarios
+        self.loaded = outgoing(Clock().now())
         self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
 
     def scenario(self, name: str) -> Scenario:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,19 @@ class Scenario:
     def changing(self) -> tuple[Release, ...]:
         """The releases that change."""
         return tuple(release for release in self.definition if release.get("changes"))
+
+    @cached_property
+    def holdings(self) -> Mapping[str, Mapping[str, int]]:
+        """Each application, that with most releases first, with how many of each status it has.
+
+        As the scenario begins: without the releases that are absent at first.
+        """
+        counts: dict[str, Counter[str]] = {}
+        for release in self.definition:
+            if not release.get("absent"):
+                application = counts.setdefault(release["applicationName"], Counter())
+                application[release.get("status", "active")] += 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])))
 
     @cached_property
     def told_from_now(self) -> bool:

@@ -20,7 +20,7 @@ EMPTY = "releases: []\n"
 def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     """A project that uses only the fixture, with scenarios of its own, passes its tests."""
     shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
-    pytester.runpytest_subprocess().assert_outcomes(passed=5)
+    pytester.runpytest_subprocess().assert_outcomes(passed=6)
 
 
 def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:

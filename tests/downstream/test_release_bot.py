@@ -7,6 +7,14 @@ from release_bot import announcement
 from mockbm import MockbmFixture
 
 
+def test_the_page_is_there(mockbm: MockbmFixture) -> None:
+    """The package has the files of the page, and leaves out its picture."""
+    assert "mockbm" in httpx.get(f"{mockbm.url}/__admin/", headers={"Accept": "text/html"}).text
+    files = ("page.css", "page.js", "icon.svg", "screenshot.png")
+    found = [httpx.get(f"{mockbm.url}/__admin/page/{name}").status_code for name in files]
+    assert found == [200, 200, 200, 404]
+
+
 def test_announces_the_active_release(mockbm: MockbmFixture) -> None:
     assert mockbm.active == "nightly"
     assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: 2.4.0 by SYSTEM"

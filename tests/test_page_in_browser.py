@@ -1,0 +1,593 @@
+"""The page at `/__admin/` in a real browser.
+
+Needs Playwright (the extra `dev`) and a Chromium: that of MOCKBM_CHROMIUM, or one on the path. The
+tests are skipped where one of the two is missing; with MOCKBM_REQUIRE_BROWSER=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from mockbm import MockServer
+from mockbm.scenario import shipped_scenarios
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    '"><img src=x onerror="window.hacked = 2">',
+    "</textarea></title><svg onload=window.hacked=3>",
+    "\u202egnihton ekil\u202c \u2066\u202eodd\u200f",
+    "javascript:window.hacked=4",
+    "{{7*7}}${7*7}<%= 7 %>",
+    "x" * 280,
+    "שחרור ראשון 税金計算機 🚀",
+]
+ODD_KEYS = {"quotes": "k'ey\"$(touch hacked)`x`\\", "spaces": "a key ' with $HOME & ü"}
+
+
+def chromium() -> str | None:
+    """The path of a Chromium, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = (shutil.which(name) for name in names)
+    return os.environ.get("MOCKBM_CHROMIUM") or next(filter(None, found), None)
+
+
+def give_up(why: str) -> None:
+    """Skip the test, or let it fail where a browser has to be there."""
+    if os.environ.get("MOCKBM_REQUIRE_BROWSER"):
+        pytest.fail(f"{why}, and MOCKBM_REQUIRE_BROWSER is set")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests here."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        give_up("Playwright is not installed; it comes with the extra dev")
+    path = chromium()
+    if path is None:
+        give_up("there is no Chromium; MOCKBM_CHROMIUM names one")
+    with sync_playwright() as tool:
+        started = tool.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scenarios that come with mockbm, without the one that takes a second to be counted."""
+    directory = tmp_path_factory.mktemp("scenarios")
+    for path in shipped_scenarios().glob("*.yaml"):
+        if path.stem != "large":
+            shutil.copy(path, directory)
+    return directory
+
+
+@pytest.fixture
+def server(directory: Path) -> Iterator[MockServer]:
+    """A mock of this test's own."""
+    with MockServer(directory) as server:
+        yield server
+
+
+Opener = Callable[..., "Page"]
+WATCH = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Opener]:
+    """Opens the page of a mock, as one person does it: further pages are tabs beside the first.
+
+    In the end no page may have complained, or asked anything but its mock.
+    """
+    contexts: list[Any] = []
+    complaints: list[str] = []
+    asked: set[str] = set()
+    servers: set[str] = set()
+
+    def listen(page: Page) -> None:
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.add(request.url))
+        page.on(
+            "console",
+            lambda message: (
+                # A status such as 401 is an answer here, and so is no answer.
+                message.type in ("error", "warning")
+                and not message.text.startswith("Failed to load resource:")
+                and complaints.append(message.text)
+            ),
+        )
+
+    def open_page(server: MockServer, **options: Any) -> Page:
+        servers.add(f"{server.url}/")
+        if not contexts or options:
+            contexts.append(browser.new_context(**options))
+            contexts[-1].add_init_script(WATCH)
+        page: Page = contexts[-1].new_page()
+        listen(page)
+        page.goto(f"{server.url}/__admin/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.evaluate("window.hacked") is None
+        context.close()
+    assert complaints == []
+    assert {url for url in asked if not url.startswith(tuple(servers))} == set()
+
+
+def soon(locator: Locator) -> Any:
+    """What is expected of a part of a page, within some seconds."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=20_000)
+    return expect(locator)
+
+
+def card(page: Page, name: str) -> Locator:
+    """The card of one scenario."""
+    return page.locator(".card").filter(has=page.locator("h3").get_by_text(name, exact=True))
+
+
+def ask(server: MockServer, key: str = "abc12345", **parameters: str) -> requests.Response:
+    """One request of a client elsewhere."""
+    url, headers = f"{server.url}/api/releases", {"X-ApiKey": key}
+    return requests.get(url, params=parameters, headers=headers, timeout=10)
+
+
+def scenario_file(directory: Path, name: str, **values: Any) -> None:
+    """Write one scenario file; JSON is YAML."""
+    (directory / f"{name}.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+
+def release(id_: int, **values: Any) -> dict[str, Any]:
+    """The smallest release."""
+    required = {"number": f"1.{id_}", "applicationId": id_, "applicationName": "Shop"}
+    return {"id": id_, **required, **values}
+
+
+def test_shows_every_scenario(server: MockServer, open_page: Opener) -> None:
+    """Each scenario has a card with what it is for, a picture in words; the active one says so."""
+    page = open_page(server)
+    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    documented = card(page, "documented")
+    soon(documented).to_have_attribute("aria-current", "true")
+    soon(page.locator(".card[aria-current=true]")).to_have_count(1)
+    soon(documented).to_contain_text("The instance of the vendor's own page")
+    picture = documented.get_by_role("img")
+    soon(picture).to_have_attribute(
+        "aria-label", "documented: 4 active, 2 deployed, 1 canceled, of 3 applications"
+    )
+    soon(picture.locator("rect")).to_have_count(7)
+    soon(card(page, "flaky")).to_contain_text("1 fault")
+    soon(page.locator("#now-name")).to_have_text("documented")
+
+
+def test_searching(server: MockServer, open_page: Opener) -> None:
+    """The search leaves the cards that have all its words, and says when none has."""
+    page = open_page(server)
+    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    search = page.get_by_label("Search the scenarios")
+    search.fill("RESTART documented")
+    soon(page.locator(".card h3")).to_have_text(["flaky"])
+    search.fill("no such thing")
+    soon(page.locator("#no-cards")).to_be_visible()
+    search.fill("")
+    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+
+
+@pytest.mark.parametrize("way", ["mouse", "Enter", "Space"])
+def test_switching(server: MockServer, open_page: Opener, way: str) -> None:
+    """One click or key switches, the card is marked, and the focus stays where it was."""
+    page = open_page(server)
+    button = card(page, "empty").get_by_role("button", name="Switch")
+    if way == "mouse":
+        button.click()
+    else:
+        button.focus()
+        page.keyboard.press(way)
+    soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+    soon(card(page, "documented")).to_have_attribute("aria-current", "false")
+    soon(page.get_by_role("status")).to_have_text("empty is now active")
+    assert server.active == "empty"
+    assert ask(server).json() == []
+    soon(page.locator("#entries > li")).to_have_count(1)  # so the page has looked again
+    soon(card(page, "empty").get_by_role("button", name="Begin anew")).to_be_focused()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+    assert server.active == "documented"
+
+
+def test_all_of_it_is_reached_by_keyboard(server: MockServer, open_page: Opener) -> None:
+    """The tabulator comes to a switch, to a copy, and through to the journal's last control."""
+    page = open_page(server)
+    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    reached = []
+    for _ in range(4 * len(server.mock.scenarios) + 30):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.innerText")
+        )
+        if reached[-1] == "clear":
+            break
+    wanted = {"search", "reload", "Switch", "Copy curl", "reset", "clock-to", "filter", "status"}
+    assert wanted <= set(reached)
+    assert reached[-1] == "clear"
+    style = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(style) == "solid"
+
+
+def test_two_tabs(server: MockServer, open_page: Opener) -> None:
+    """A switch in one tab, or anywhere else, shows in the other."""
+    one, two = open_page(server), open_page(server)
+    for page in (one, two):
+        soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+    card(one, "single").get_by_role("button", name="Switch").click()
+    soon(card(two, "single")).to_have_attribute("aria-current", "true")
+    soon(two.locator("#now-name")).to_have_text("single")
+    server.use("empty")
+    for page in (one, two):
+        soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+
+
+def test_the_journal_as_it_happens(server: MockServer, open_page: Opener) -> None:
+    """A request made elsewhere shows up, newest first, with status, explanation and answer."""
+    page = open_page(server)
+    rows = page.locator("#entries > li")
+    soon(page.locator("#no-entries")).to_be_visible()
+    ask(server, status="active", applicationName="TaxCalculator")
+    soon(rows).to_have_count(1)
+    soon(rows.first).to_contain_text(
+        "7 releases; status=active: 4; applicationName='TaxCalculator': 1"
+    )
+    ask(server, aplicationName="x")
+    ask(server, key="wrong")
+    soon(rows).to_have_count(3)
+    soon(rows.locator(".status")).to_have_text(["403", "400", "200"])
+
+    rows.last.locator("summary").click()
+    soon(rows.last.locator("dl")).to_contain_text("1 release: 1")
+    rows.last.get_by_role("button", name="Show them").click()
+    shown = rows.last.locator("pre")
+    soon(shown).to_contain_text("TaxCalculator")
+    (answered,) = json.loads(shown.inner_text())
+    assert answered == ask(server, releaseId="1").json()[0]
+    soon(rows).to_have_count(4)
+    soon(shown).to_be_visible()  # an open row stays open
+
+
+def test_filtering_the_journal(server: MockServer, open_page: Opener) -> None:
+    """Words and a status narrow it; emptied or begun anew elsewhere, it is so here, too."""
+    for parameters in ({"status": "active"}, {"status": "nonsense"}, {"releaseNumber": "7.7"}):
+        ask(server, **parameters)
+    page = open_page(server)
+    rows, count = page.locator("#entries > li"), page.locator("#journal-count")
+    soon(rows).to_have_count(3)
+    page.get_by_label("Status", exact=True).select_option("4xx")
+    soon(rows.locator(".status")).to_have_text(["400"])
+    soon(count).to_have_text("1 of 3")
+    page.get_by_label("Status", exact=True).select_option("every status")
+    page.get_by_label("Filter the journal").fill("7.7")
+    soon(rows).to_have_count(1)
+    page.get_by_label("Filter the journal").fill("")
+    soon(count).to_have_text("3")
+    server.mock.default.reset()
+    for _ in range(4):
+        ask(server, status="canceled")
+    soon(rows).to_have_count(4)
+    soon(page.locator("#entries")).not_to_contain_text("7.7")
+    page.get_by_role("button", name="Clear").click()
+    soon(rows).to_have_count(0)
+    assert server.mock.default.requests() == []
+
+
+def test_the_page_itself_leaves_no_traces(server: MockServer, open_page: Opener) -> None:
+    """However long it looks, the journal holds what clients asked, and nothing else."""
+    page = open_page(server)
+    for _ in range(3):
+        with page.expect_response("**/__admin/health"):
+            pass
+    assert server.mock.default.requests() == []
+
+
+def test_faults_and_changes_with_their_counters(server: MockServer, open_page: Opener) -> None:
+    """The active scenario tells what it does on purpose, and how far it has come with that."""
+    server.use("flaky")
+    page = open_page(server)
+    fault = page.locator("#faults > li")
+    soon(fault).to_have_text(re.compile("status 503, 2 times.*met 0"))
+    ask(server)
+    soon(fault).to_have_text(re.compile("met 1$"))
+    ask(server)
+    soon(fault).to_have_text(re.compile("met 2, over$"))
+    server.use("deploy-in-progress")
+    change = page.locator("#changes > li")
+    soon(change).to_contain_text("TaxCalculator 1.1.0, after 3 calls: status: deployed")
+    soon(change).to_contain_text("to come")
+    soon(page.locator("#faults-title")).to_be_hidden()
+    for _ in range(3):
+        ask(server)
+    soon(change).to_contain_text("has happened")
+    soon(page.locator("#now-run")).to_contain_text("3 calls")
+
+
+def test_sessions(server: MockServer, open_page: Opener) -> None:
+    """A session that is chosen is what the page shows and switches, until it ends."""
+    mine = server.open_session("single", "mine")
+    other = server.open_session("empty", "")
+    page = open_page(server)
+    listed = page.locator("#sessions > li")
+    soon(listed).to_have_count(3)
+    soon(listed.nth(2)).to_contain_text(other.id)
+    page.get_by_role("button", name="mine", exact=True).click()
+    soon(page.locator("#now-name")).to_have_text("single")
+    soon(card(page, "single")).to_have_attribute("aria-current", "true")
+    ask(server, key=mine.api_key)
+    ask(server)
+    soon(page.locator("#entries > li")).to_have_count(1)
+    soon(page.locator("#entries")).to_contain_text("single")
+    card(page, "empty").get_by_role("button", name="Switch").click()
+    soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+    assert (mine.active, server.active) == ("empty", "documented")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    soon(card(page, "single")).to_have_attribute("aria-current", "true")
+
+    page.get_by_role("button", name="End mine").click()
+    soon(listed).to_have_count(2)
+    soon(page.locator("#sessions-title")).to_be_focused()
+    soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+    page.get_by_role("button", name=other.id, exact=True).click()
+    soon(page.locator("#now-name")).to_have_text("empty")
+    other.end()
+    soon(page.get_by_role("status")).to_contain_text("That session has ended")
+    soon(page.locator("#now-name")).to_have_text("documented")
+
+
+def test_the_clock(server: MockServer, open_page: Opener) -> None:
+    """The clock is seen, stopped, put forward and let run; what is no date says what one is."""
+    page = open_page(server)
+    shown, kind = page.locator("#clock-now"), page.locator("#clock-kind")
+    soon(kind).to_have_text("runs")
+    page.get_by_label("Stop at").fill("2024-03-04T09:00:00Z")
+    page.get_by_role("button", name="Set", exact=True).click()
+    soon(shown).to_have_text("2024-03-04 09:00:00 UTC")
+    soon(kind).to_have_text("stands still")
+    page.get_by_label("Forward by").fill("36h")
+    page.keyboard.press("Enter")
+    soon(shown).to_have_text("2024-03-05 21:00:00 UTC")
+    page.get_by_label("Forward by").fill("soon")
+    page.get_by_role("button", name="Advance").click()
+    soon(page.get_by_role("status")).to_contain_text("write a number and one of ms, s, m, h, d, w")
+    page.get_by_role("button", name="Machine’s time").click()
+    soon(kind).to_have_text("runs")
+    assert server.mock.default.view.clock.set_to is None
+
+
+def test_problems_of_the_files(tmp_path: Path, open_page: Opener) -> None:
+    """A failed reload tells every problem with its position; one that works takes them away."""
+    scenario_file(tmp_path, "shop", releases=[release(1)])
+    with MockServer(tmp_path) as server:
+        page = open_page(server)
+        soon(page.locator(".card")).to_have_count(1)
+        scenario_file(tmp_path, "till", releases=[release(1), release(2)])
+        (tmp_path / "shop.yaml").write_text("releases:\n  - id: one\n")
+        button = page.get_by_role("button", name="Reload files")
+        button.click()
+        problems = page.locator("#problem-list > li")
+        soon(problems).to_have_count(4)
+        soon(problems.nth(3)).to_contain_text("shop.yaml:2:9: releases[0].id: 'one' is not an int")
+        soon(page.locator(".card")).to_have_count(1)
+        scenario_file(tmp_path, "shop", description="Mended.", releases=[])
+        button.click()
+        soon(page.locator("#problems")).to_be_hidden()
+        soon(page.locator(".card h3")).to_have_text(["shop", "till"])
+        soon(card(page, "shop")).to_contain_text("Mended.")
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or bash")
+def test_the_curl_lines_run(tmp_path: Path, open_page: Opener) -> None:
+    """Each line, as it is copied, gets its scenario's answer in a shell, whatever is active."""
+    for number, (name, key) in enumerate(ODD_KEYS.items(), 1):
+        scenario_file(tmp_path, name, apiKeys=[key], releases=[release(number)])
+    scenario_file(tmp_path, "plain", apiKeys=[*ODD_KEYS.values(), "plain"], releases=[release(3)])
+    scenario_file(tmp_path, "refusing", apiKeys=[], releases=[])
+    with MockServer(tmp_path, "refusing") as server:
+        page = open_page(server)
+        for name, expected in (("quotes", 1), ("spaces", 2), ("plain", 3)):
+            line = card(page, name).locator(".curl").inner_text()
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=30, check=True
+            )
+            assert [item["id"] for item in json.loads(done.stdout)] == [expected]
+        assert not (tmp_path / "hacked").exists()
+        soon(card(page, "refusing")).to_contain_text("It accepts no API key.")
+        soon(card(page, "refusing").get_by_role("button", name="Copy curl")).to_have_count(0)
+
+
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_copying(server: MockServer, open_page: Opener, has_clipboard: bool) -> None:
+    """The button copies the line, also where the browser has no clipboard for the page."""
+    page = open_page(server, permissions=["clipboard-read", "clipboard-write"])
+    button = card(page, "single").get_by_role("button", name="Copy curl")
+    soon(button).to_be_visible()
+    page.evaluate("window.read = () => navigator.clipboard.readText()")
+    if not has_clipboard:
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject('no'); }")
+    button.focus()
+    page.keyboard.press("Enter")
+    soon(page.get_by_role("status")).to_have_text("The curl line of single is copied")
+    line = f"curl -s -H 'X-ApiKey: abc12345@single' '{server.url}/api/releases'"
+    assert page.evaluate("read()") == line
+
+
+def hostile_mock(directory: Path) -> MockServer:
+    """A mock whose every text tries something."""
+    releases = [
+        release(number, number=text, name=text, applicationName=text, createdBy=text)
+        for number, text in enumerate(HOSTILE, 1)
+    ]
+    changes = [{"after": "1 call", "name": HOSTILE[1], "applicationName": HOSTILE[0]}]
+    fault = {
+        "when": {"applicationName": HOSTILE[0]},
+        "respond": {"status": 418, "body": HOSTILE[1]},
+    }
+    releases[0]["changes"] = changes
+    values = {"releases": releases, "faults": [fault], "description": " ".join(HOSTILE)}
+    scenario_file(directory, "hostile", **values)
+    scenario_file(directory, "x" * 120, releases=[], description="A long name.")
+    server = MockServer(directory, "hostile")
+    for text in HOSTILE:
+        server.open_session("hostile", text[:200])
+    return server
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_hostile_names(tmp_path: Path, open_page: Opener, width: int) -> None:
+    """Whatever stands in files, labels and requests is shown as it stands, and does nothing."""
+    with hostile_mock(tmp_path) as server:
+        for text in HOSTILE:
+            ask(server, applicationName=text)
+            ask(server, **{text: text})
+        requests.get(f"{server.url}/{HOSTILE[0]}", timeout=10)
+        page = open_page(server, viewport={"width": width, "height": 800})
+        soon(page.locator("#entries > li")).to_have_count(2 * len(HOSTILE) + 1)
+        for row in page.locator("#entries summary").all():
+            row.click()
+        shown = page.get_by_role("button", name="Show them")
+        for number in range(shown.count()):
+            shown.nth(number).click()
+        soon(page.locator("#entries pre:visible")).to_have_count(shown.count())
+        soon(page.locator("#sessions > li")).to_have_count(len(HOSTILE) + 1)
+        texts = page.locator("#main").evaluate("(main) => main.textContent")
+        for text in HOSTILE:
+            assert text in texts
+        soon(page.locator("#changes > li")).to_contain_text(HOSTILE[1])
+        soon(page.locator("#faults > li")).to_contain_text("applicationName=<script>")
+        assert page.locator("#main").locator("script, img, svg svg, iframe, style").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_odd_values_that_come_with_mockbm(server: MockServer, open_page: Opener) -> None:
+    """The shipped scenario of odd values is on the page, as its releases are in the answer."""
+    server.use("unicode-and-odd-values")
+    ask(server, releaseNumber="<b>1</b>")
+    page = open_page(server)
+    soon(card(page, "unicode-and-odd-values")).to_have_attribute("aria-current", "true")
+    page.locator("#entries summary").click()
+    page.get_by_role("button", name="Show them").click()
+    soon(page.locator("#entries pre")).to_contain_text(
+        '"name": "<script>alert(\\"x\\")</script> & more"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "light"), (360, "dark"), (1000, "light"), (1920, "dark")]
+)
+def test_widths_and_colours(server: MockServer, open_page: Opener, width: int, scheme: Any) -> None:
+    """Nothing is wider than the screen, every control is within it, and dark is dark."""
+    server.open_session("empty", "a session of one suite")
+    server.use("deploy-in-progress")
+    ask(server, status="active")
+    page = open_page(server, viewport={"width": width, "height": 780}, color_scheme=scheme)
+    soon(page.locator("#entries > li")).to_have_count(1)
+    page.locator("#entries summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for control in page.locator("button:visible, input:visible, select:visible").all():
+        box = control.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    parts = [int(part) for part in re.findall(r"\d+", ground)]
+    assert (max(parts) < 60) == (scheme == "dark")
+
+
+def test_the_token(open_page: Opener) -> None:
+    """Under a token the page asks for it, tells a wrong one, keeps the right one for the tab."""
+    with MockServer(admin_token="the-token") as server:
+        page = open_page(server)
+        field = page.get_by_label("Token")
+        soon(field).to_be_focused()
+        soon(page.locator("#main")).to_be_hidden()
+        for wrong in ("another", "with späce"):
+            field.fill(wrong)
+            page.keyboard.press("Enter")
+            soon(page.locator("#token-said")).to_have_text("That is not the token of this mock.")
+            soon(field).to_have_value("")
+        field.fill("the-token")
+        page.get_by_role("button", name="Let me in").click()
+        card(page, "empty").get_by_role("button", name="Switch").click()
+        soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+        assert server.active == "empty"
+        page.reload()
+        soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+        assert "the-token" not in page.url
+        soon(open_page(server).get_by_label("Token")).to_be_focused()  # another tab is another one
+
+
+def test_without_an_admin_api(open_page: Opener) -> None:
+    """A mock without one has no page: the browser shows the 404."""
+    with MockServer(admin_api=False) as server:
+        page = open_page(server)
+        soon(page.locator("body")).to_contain_text("mockbm serves GET and POST /api/releases only")
+
+
+def test_a_mock_that_ends_and_comes_back(open_page: Opener) -> None:
+    """The page says when nobody answers, and goes on with the next mock at the same address."""
+    with MockServer() as server:
+        page = open_page(server)
+        soon(page.locator("#live")).to_have_text("live")
+    soon(page.locator("#lost")).to_be_visible()
+    with MockServer(port=server.port, scenario="empty") as again:
+        soon(page.locator("#lost")).to_be_hidden()
+        soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+        assert again.active == "empty"
+
+
+def test_without_a_browser_they_are_skipped_or_fail(pytester: pytest.Pytester) -> None:
+    """Without a Chromium these tests are skipped with a reason, or fail where one is required."""
+    pytester.path.joinpath("test_copy.py").write_text(Path(__file__).read_text(encoding="utf-8"))
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text().split("@pytest")[0])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-k",
+        "test_the_token",
+        "-p",
+        "no:randomly",
+    ]
+    for required, expected in (("", "1 skipped"), ("1", "1 error")):
+        env = {**os.environ, "PATH": "/nowhere", "MOCKBM_CHROMIUM": ""}
+        done = subprocess.run(
+            command,
+            cwd=pytester.path,
+            env={**env, "MOCKBM_REQUIRE_BROWSER": required},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert expected in done.stdout
+        assert re.search("Playwright is not installed|there is no Chromium", done.stdout)
