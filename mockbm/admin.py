@@ -71,10 +71,10 @@ class RequestsSchema(NamedSchema):
     )
 
 
-class ShownSchema(NamedSchema):
+class IdsSchema(NamedSchema):
     """The query that narrows the releases of a scenario to those with some ids, as in `ids=4,1`."""
 
-    ids = Text()
+    ids = Text(metadata={"description": "Only the releases with these ids, such as `4,1`."})
 
 
 MAX_APPLICATIONS = 50
@@ -176,7 +176,7 @@ def list_scenarios() -> Response:
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
-    wanted = ShownSchema().load(request.args.to_dict()).get("ids")
+    wanted = IdsSchema().load(request.args.to_dict()).get("ids")
     stages = (0,) * len(scenario.changing)
     releases = scenario.at(stages, current_mock().default.view.clock.now())
     positions: Iterable[int] = range(len(releases))

@@ -1,14 +1,16 @@
 """Answers that are remembered, beneath Flask: the same request of the same view gets the same.
 
 A view of a scenario that neither counts nor changes answers as a pure function of the request. So
-an answer that the blueprint made once is given again, and only the journal hears of it. A switch
-makes a new view, which remembers nothing. A server that shows the bytes of a request gets those of
-the answer, and need not even read the request.
+an answer that the blueprint made once is given again, and only the journal hears of it. Answers are
+kept with their scenario, for all sessions together, and told apart by their revision: a reload
+makes new scenarios, which remember nothing. A server that shows the bytes of a request gets those
+of the answer, and need not even read the request.
 """
 
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from operator import itemgetter
@@ -29,7 +31,7 @@ GIVEN = "mockbm.given"
 
 MAX_ANSWERS = 256
 MAX_BYTES = 512 * 1024
-"""What one view remembers at most: answers, and bytes of requests and answers together."""
+"""What one scenario remembers at most: answers, and bytes of requests and answers together."""
 
 MAX_BODY = 4_096
 """Bytes of the body of a request that may be remembered."""
@@ -103,7 +105,7 @@ class Memory:
 
     def _find(self, key: str, request: tuple[Any, ...]) -> tuple[View, Answer | None]:
         admission = self._mock.admit(key)
-        return admission.view, None if admission.refusal else admission.view.answers.get(request)
+        return admission.view, None if admission.refusal else admission.view.recall(request)
 
     def again(self, request: bytes) -> bytes | None:
         """The whole answer to a request that came before, byte for byte, if it still holds."""
@@ -169,25 +171,31 @@ class Memory:
         finally:
             getattr(parts, "close", lambda: None)()
         view, entry = environ[REMEMBER]
-        view.answers.put(request, Answer(said[0], said[1], body, entry))
+        view.remember(request, Answer(said[0], said[1], body, entry))
         return [body]
 
 
 class Answers:
-    """What one view remembers. Any number of threads may use it."""
+    """What one scenario remembers; the oldest make room. Any number of threads may use it."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._answers: dict[Any, tuple[Answer, int]] = {}
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, request: tuple[Any, ...]) -> Answer | None:
-        return self._answers.get(request)
+    def get(self, request: tuple[int, tuple[Any, ...]]) -> Answer | None:
+        found = self._answers.get(request)
+        return found[0] if found else None
 
-    def put(self, request: tuple[Any, ...], answer: Answer) -> None:
-        size = len(answer.body) + sum(map(len, request))
-        if len(self._answers) < MAX_ANSWERS and self._bytes + size <= MAX_BYTES:
+    def put(self, request: tuple[int, tuple[Any, ...]], answer: Answer) -> None:
+        size = len(answer.body) + sum(map(len, request[1]))
+        with self._lock:
+            if size > MAX_BYTES or request in self._answers:
+                return
+            while len(self._answers) >= MAX_ANSWERS or self._bytes + size > MAX_BYTES:
+                self._bytes -= self._answers.pop(next(iter(self._answers)))[1]
             self._bytes += size
-            self._answers[request] = answer
+            self._answers[request] = answer, size

@@ -20,7 +20,6 @@ from pathlib import Path
 from .document import Problem, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
-from .memory import Answers
 from .scenario import (
     DEFAULT_API_KEY,
     Scenario,
@@ -363,7 +362,7 @@ class Mock:
         except UnknownName as error:
             said = UnknownName(error.kind, self.hide(name, base), error.known)
             return Admission(seen, f"the API key is pinned, but {said}")
-        view = replace(seen, scenario=scenario, run=None, answers=Answers())
+        view = replace(seen, scenario=scenario, run=None)
         admission = self._enter(parent, view, base)
         if not scenario.is_live or admission.refusal:
             return admission

@@ -17,7 +17,14 @@ from flask import Flask
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
 from . import __version__
-from .admin import RequestsSchema, SessionSchema, SwitchSchema
+from .admin import (
+    MAX_APPLICATIONS,
+    MAX_CHANGES,
+    IdsSchema,
+    RequestsSchema,
+    SessionSchema,
+    SwitchSchema,
+)
 from .api import EXPLAIN_HEADER, PATH, REVISION_HEADER, SCENARIO_HEADER
 from .describe import (
     IN_BODY,
@@ -67,6 +74,34 @@ class SummarySchema(Answer):
     active = fields.Boolean(required=True)
 
 
+class StatusesSchema(Answer):
+    """How many releases have which status."""
+
+    active = _whole()
+    deployed = _whole()
+    canceled = _whole()
+
+
+class ApplicationSchema(Answer):
+    name = _text()
+    statuses = fields.Nested(StatusesSchema, required=True)
+
+
+class OverviewSchema(SummarySchema):
+    """A scenario in the list of all, with what it holds."""
+
+    statuses = fields.Nested(StatusesSchema, required=True)
+    applicationCount = _whole()
+    applications = fields.List(
+        fields.Nested(ApplicationSchema),
+        required=True,
+        metadata={"description": f"Those with most releases, {MAX_APPLICATIONS} at most."},
+    )
+    apiKeys = _texts(description="The API keys that it accepts.")
+    faults = _texts(description="What it does on purpose, each fault in a sentence.")
+    changes = _whole(description="How many changes its releases go through.")
+
+
 class ReleaseShownSchema(ReleaseSchema):
     """A release as it is answered: with what `completed` adds, and what a scenario has as extra."""
 
@@ -83,14 +118,13 @@ class ReleaseShownSchema(ReleaseSchema):
 
 class ScenariosSchema(Answer):
     active = _text(description="The name of the active scenario.")
-    scenarios = fields.List(fields.Nested(SummarySchema), required=True)
+    scenarios = fields.List(fields.Nested(OverviewSchema), required=True)
 
 
-class ShownSchema(SummarySchema):
+class ShownSchema(OverviewSchema):
     """A scenario with its releases, as they are when it becomes active."""
 
     order = fields.String(required=True, metadata={"enum": [*ORDERS]})
-    apiKeys = _texts(description="The API keys that it accepts.")
     releases = fields.List(fields.Nested(ReleaseShownSchema), required=True)
 
 
@@ -107,11 +141,35 @@ class RunSchema(Answer):
     changes = _whole(description="How many changes have happened.")
 
 
+class FaultShownSchema(Answer):
+    fault = _text(description="What it does, in a sentence.")
+    met = _whole(description="How many matching requests it has met.")
+    over = fields.Boolean(
+        required=True, metadata={"description": "Whether it will do nothing any more."}
+    )
+
+
+class ChangeShownSchema(Answer):
+    id = fields.Integer(required=True, metadata={"description": "Of the release."})
+    number = _text()
+    applicationName = _text()
+    after = _text(description="When it happens, such as `3 calls`.")
+    sets = fields.Dict(required=True, metadata={"description": "What the release has then."})
+    happened = fields.Boolean(required=True)
+
+
 class ActiveSchema(SummarySchema):
     """The active scenario."""
 
     revision = _whole(1, description="Counts switches, reloads and set clocks.")
     run = fields.Nested(RunSchema, metadata={"description": "Only where it counts or changes."})
+    faults = fields.List(
+        fields.Nested(FaultShownSchema), metadata={"description": "Only where there is a run."}
+    )
+    changes = fields.List(
+        fields.Nested(ChangeShownSchema),
+        metadata={"description": f"Only where there is a run; the first {MAX_CHANGES}."},
+    )
 
 
 class ClockShownSchema(Answer):
@@ -178,14 +236,24 @@ class SessionsSchema(Answer):
 
 
 class HealthSchema(Answer):
-    status = _text(enum=["ok", "degraded"])
+    """How the mock is. What is active, it does not know while its shared state does not answer."""
+
+    status = _text(enum=["ok", "degraded", "unavailable"])
     problems = _texts(description="Of changed files, while what was there before is served on.")
     version = _text()
     uptime = fields.Float(required=True, metadata={"description": "In seconds."})
-    scenario = _text(description="The name of the active scenario.")
-    revision = _whole(1)
+    loaded = _text(description="When the scenario files were read.")
+    state = _text(description="Where sessions are kept: `memory`, or a server.")
+    scenario = fields.String(metadata={"description": "The name of the active scenario."})
+    revision = fields.Integer(metadata={"minimum": 1})
     scenarios = _whole(1, description="How many there are.")
-    sessions = _whole(description="How many are open.")
+    sessions = fields.Integer(metadata={"minimum": 0, "description": "How many are open."})
+
+
+class IndexSchema(HealthSchema):
+    links = fields.Dict(
+        values=fields.String(), required=True, metadata={"description": "Where the calls are."}
+    )
 
 
 class ProblemSchema(Answer):
@@ -246,7 +314,9 @@ _FOLLOW: JsonSchema = {
 
 CALLS: dict[str, Call] = {
     "list_scenarios": Call("All scenarios.", ScenariosSchema),
-    "show_scenario": Call("One scenario, with its releases.", ShownSchema),
+    "show_scenario": Call(
+        "One scenario, with its releases.", ShownSchema, query=IdsSchema, refusals=(400,)
+    ),
     "show_active": Call("The active scenario.", ActiveSchema),
     "switch_scenario": Call(
         "Switch to a scenario: to one by its name, or to one that is given whole.",
@@ -281,6 +351,7 @@ CALLS: dict[str, Call] = {
     "end_session": Call("End a session.", status=204),
     "reload": Call("Read the scenario files again.", ScenariosSchema, refusals=(400, 409)),
     "health": Call("Whether it is up, and what is active.", HealthSchema),
+    "index": Call("Whether it is up, and where its calls are; a page for browsers.", IndexSchema),
     "openapi": Call("This document.", DocumentSchema),
 }
 """The functions of the admin API, by their names."""
@@ -293,6 +364,7 @@ _REFUSALS = {
     409: "Not possible as things are; nothing has changed.",
     413: "The body is over 1 MiB.",
     415: "The body does not say that it is JSON.",
+    503: "The shared state does not answer.",
     429: "There are as many sessions as are allowed.",
 }
 
@@ -400,6 +472,11 @@ def _endpoint() -> dict[str, JsonSchema]:
         },
         "400": {"description": "What is wrong, one problem a line.", "content": text},
         "403": {"description": "The API key is missing, unknown or refused. No body."},
+        "409": {
+            "description": "The scenario counts or changes, and this is one of several processes "
+            "that share no state.",
+            "content": text,
+        },
         "413": {"description": "The body is over 1 MiB.", "content": text},
         "429": {
             "description": "A fault of the scenario: more requests than its rate.",
@@ -413,6 +490,11 @@ def _endpoint() -> dict[str, JsonSchema]:
     }
     for answer in answers.values():
         answer["headers"] = _HEADERS
+    answers["503"] = {
+        "description": "The shared state of several mocks does not answer, or a fault.",
+        "content": {"*/*": {}},
+        "headers": {EXPLAIN_HEADER: _HEADERS[EXPLAIN_HEADER]},
+    }
     common = {
         "tags": ["endpoint"],
         "security": [{"header": []}, {"basic": []}, {"query": []}],
@@ -459,11 +541,14 @@ def _admin(app: Flask) -> dict[str, dict[str, JsonSchema]]:
     guard: Guard | None = app.extensions.get("mockbm.guard")
     found: dict[str, dict[str, JsonSchema]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if not rule.endpoint.startswith("admin."):
+        room, _, name = rule.endpoint.partition(".")
+        if room != "admin" and rule.endpoint != "page.index":
             continue
         path = re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            operation = _operation(rule.endpoint.removeprefix("admin."), path)
+            operation = _operation(name, path)
+            if method != "GET" or name == "list_requests":
+                operation["responses"].setdefault("409", _refusal(409))
             if guard is not None and guard.token is not None:
                 operation["security"] = [{"token": []}]
                 operation["responses"]["401"] = _refusal(401)
@@ -494,8 +579,13 @@ def _operation(name: str, path: str) -> JsonSchema:
     if call.answer:
         success["content"] = {"application/json": {"schema": call.answer}}
     operation["responses"] = {str(call.status): success} | {
-        str(status): _refusal(status) for status in sorted(refusals)
+        str(status): _refusal(status) for status in sorted(refusals | {503})
     }
+    if name == "health":
+        operation["responses"]["503"] = {**success, "description": _REFUSALS[503]}
+    elif name == "index":
+        success["content"]["text/html"] = {"schema": {"type": "string"}}
+        operation["responses"]["308"] = {"description": "For browsers: to the path with a slash."}
     return operation
 
 

@@ -105,6 +105,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
     """What a client sends; keeps the bytes of a short request as they came."""
 
     raw = b""
+    path = ""  # which waitress asks for, even of a client that vanished before it said one
 
     def received(self, data: bytes) -> int:
         try:

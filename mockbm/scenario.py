@@ -24,6 +24,7 @@ from .document import Document, Problem, ScenarioError, unplaced
 from .faults import NEEDS_SOCKET, Fault, FaultSchema
 from .fields import Choice, Integer, NamedSchema, Text, quoted, suggest
 from .generate import GenerateSchema, generated
+from .memory import Answers
 from .releases import Release, ReleaseSchema, completed, is_told_from_now, resolved, staged
 from .selection import Releases
 
@@ -99,6 +100,11 @@ class Scenario:
     def is_live(self) -> bool:
         """Whether an answer depends on more than the request: counts, the clock, chance."""
         return bool(self.faults or self.changing or self.told_from_now)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What was answered from it, where it is not live."""
+        return Answers()
 
     @cached_property
     def counts(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 from .faults import Counts, Verdict, judge
 from .fields import Date
 from .journal import Entry, Journal, narrowed
-from .memory import Answers
+from .memory import Answer
 from .scenario import Scenario, Stages, inline_scenario
 from .selection import Filters, Releases
 from .state import Result, Standing, State
@@ -96,7 +96,6 @@ class View:
 
     A request takes it once and keeps to it, so nothing it answers mixes two scenarios.
     run: what counts and changes; None for a scenario in which nothing does.
-    answers: what was answered to which request; of use only where run is None.
     also: a further journal, that of the session whose key a pinned key is made of.
     """
 
@@ -105,7 +104,6 @@ class View:
     journal: Journal
     clock: Clock
     run: Run | None
-    answers: Answers = field(default_factory=Answers)
     also: Journal | None = None
 
     def releases(self, *, counts: bool = True) -> Releases:
@@ -116,6 +114,14 @@ class View:
         if self.run is None:
             return self.scenario.releases
         return self.run.releases(self.clock, counts=counts)
+
+    def recall(self, request: tuple[Any, ...]) -> Answer | None:
+        """What was answered to the same request, by any view of this scenario and revision."""
+        return self.scenario.answers.get((self.revision, request))
+
+    def remember(self, request: tuple[Any, ...], answer: Answer) -> None:
+        """Keep an answer for `recall`; only of a scenario in which nothing counts."""
+        self.scenario.answers.put((self.revision, request), answer)
 
 
 class Session:

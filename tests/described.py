@@ -36,8 +36,9 @@ class Described:
         self.problems += [begin + what for what in self._look(request, response)]
 
     def _look(self, request: flask.Request, response: flask.Response) -> Iterator[str]:
-        if response.headers.get("X-Mockbm-Explain", "").startswith("faults["):
-            return  # any status, body and headers
+        is_fault = response.headers.get("X-Mockbm-Explain", "").startswith("faults[")
+        if is_fault or response.direct_passthrough:
+            return  # any status, body and headers, or a file of the page
         rule = request.url_rule
         method = "get" if request.method == "HEAD" else request.method.lower()
         path = re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule) if rule is not None else ""

@@ -127,20 +127,20 @@ def test_what_counts_or_is_pinned_is_not_remembered() -> None:
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A view remembers so many answers and so many bytes, and no long request."""
+    """A scenario remembers so many answers and so many bytes, and no long request."""
     monkeypatch.setattr(memory, "MAX_ANSWERS", 3)
     app = create_app()
     view = app.extensions["mockbm"].default.view
     for number in range(5):
         get(app, query=f"releaseId={number}")
-    assert len(view.answers) == 3
+    assert len(view.scenario.answers) == 3
     app.extensions["mockbm"].default.use("large")
     get(app, query="")
-    assert len(app.extensions["mockbm"].default.view.answers) == 0
+    assert len(app.extensions["mockbm"].default.view.scenario.answers) == 0
     body = b"{" + b" " * memory.MAX_BODY + b"}"
     app.extensions["mockbm"].default.use("single")
     answer = app.test_client().post(
         "/api/releases", data=body, headers={**KEY, "Content-Type": "application/json"}
     )
     assert answer.status_code == 200
-    assert len(app.extensions["mockbm"].default.view.answers) == 0
+    assert len(app.extensions["mockbm"].default.view.scenario.answers) == 0
