@@ -38,6 +38,7 @@ def main() -> None:
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {PARTS}")
     parts = options.parts or PARTS
     rounds: int = options.rounds
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has been compiled
     started = serving.start_all(2 * rounds + 1) if "start" in parts else {}
     served: dict[str, serving.Served] = {}
     if "http" in parts and not installed("wrk"):
@@ -160,11 +161,12 @@ def _scale_rows(scaled: Mapping[str, Mapping[str, float]]) -> list[Row]:
     rows: list[Row] = [[title], header]
     first = next(iter(scaled.values()))
     for name, row in scaled.items():
+        parser = row["parser"] if row["parser"] > 0.01 else None  # else a start is all there is
         rows.append(
             [
                 name,
-                _cell(row["seconds"], row["parser"]),
-                _cell(row["start"], row["parser"]),
+                _cell(row["seconds"], parser),
+                _cell(row["start"], parser),
                 _cell(row["memory"], row["rendered"]),
                 _cell(row["filter"], first["filter"]),
             ]
@@ -185,6 +187,8 @@ def _goal_rows(
         *_cost_goals(cost),
         *_scale_goals(scaled),
     ]
+    if not goals:
+        return []
     rows: list[Row] = [["GOALS"], ["", "ratio", "wanted", ""]]
     for what, ratio, sign, limit in goals:
         met = ratio < limit if sign == "<" else ratio > limit
@@ -214,6 +218,9 @@ def _http_goals(served: Mapping[str, serving.Served]) -> list[Goal]:
     if without:
         what = f"requests/s, {name} / WireMock without its journal"
         goals.append((what, fastest.rate / without.rate, ">", 1))
+    if servers.NGINX in served:
+        ratio = fastest.rate / served[servers.NGINX].rate
+        goals.append((f"requests/s, {name} / nginx", ratio, ">", 0.3))
     if with_:
         goals.append((f"p99, {name} / WireMock", fastest.p99 / with_.p99, "<", 0.1))
     for peer in ("Mockoon", "Prism", servers.PYTEST_HTTPSERVER):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("MOCKBM_BENCHMARKS", Path.home() / ".cache" / "mockbm-benchmarks"))
-PYTHON = ("pytest-httpserver", "responses", "granian")
+PYTHON = ("pytest-httpserver", "responses")
 NODE = (
     "wiremock@3",  # the jar is in the package
     "mockserver-node",  # here too
@@ -35,7 +35,7 @@ def main() -> None:
     python = CACHE / "venv" / "bin" / "python"
     if not python.exists():
         _run("a virtual environment", [sys.executable, "-m", "venv", str(CACHE / "venv")])
-    _run("mockbm", [str(python), "-m", "pip", "install", "-q", "-e", f"{TREE}[test]"])
+    _run("mockbm", [str(python), "-m", "pip", "install", "-q", "-e", f"{TREE}[fast,test]"])
     for name in PYTHON:
         _run(name, [str(python), "-m", "pip", "install", "-q", name])
     if shutil.which("npm"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -37,14 +38,6 @@ class Request(NamedTuple):
     target: str
     headers: Mapping[str, str]
     body: str = ""
-
-    def raw(self) -> bytes:
-        """The bytes of the request, on a connection that ends with its answer."""
-        fields = {**self.headers, "Host": "127.0.0.1", "Connection": "close"}
-        if self.body:
-            fields["Content-Length"] = str(len(self.body))
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return f"{self.method} {self.target} HTTP/1.1\r\n{head}\r\n{self.body}".encode()
 
 
 class Load(NamedTuple):
@@ -102,26 +95,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def first_answer(process: subprocess.Popen[bytes], port: int, request: Request) -> bytes:
     """Wait for the first success. Returns: its body. Raises: RuntimeError where none comes."""
     until = time.monotonic() + PATIENCE
-    seen = b""
+    status, body = 0, b""
     while time.monotonic() < until and process.poll() is None:
-        try:
-            seen = ask(port, request)
-        except OSError:
-            time.sleep(0.001)
-            continue
-        head, _, body = seen.partition(b"\r\n\r\n")
-        if head.split(b" ")[1:2] == [b"200"]:
+        with suppress(OSError, http.client.HTTPException):
+            status, body = ask(port, request)
+        if status == 200:
             return body
         time.sleep(0.001)
-    raise RuntimeError(f"no answer from {process.args!r}; the last one: {seen[:300]!r}")
+    raise RuntimeError(f"no answer from {process.args!r}; the last one: {status} {body[:300]!r}")
 
 
-def ask(port: int, request: Request) -> bytes:
-    """One request over a new connection. Returns: all that came back. Raises: OSError."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
-        connection.sendall(request.raw())
-        parts = iter(lambda: connection.recv(65536), b"")
-        return b"".join(parts)
+def ask(port: int, request: Request) -> tuple[int, bytes]:
+    """One request over a new connection. Returns: the status and body of its answer.
+
+    Raises: OSError, HTTPException where no answer comes.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request(request.method, request.target, request.body, dict(request.headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def load(port: int, request: Request, seconds: float, directory: Path) -> Load:

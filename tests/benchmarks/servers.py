@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -49,27 +48,19 @@ class Server(NamedTuple):
     kind: str
 
 
-def mockbm(*options: str) -> Callable[[Path, int, str], Started | None]:
-    """`mockbm serve` with these options. None where it does not have them."""
+def mockbm(server: str, *options: str) -> Callable[[Path, int, str], Started | None]:
+    """`mockbm serve` on one of its servers, with these options."""
 
     def prepare(directory: Path, port: int, _answer: str) -> Started | None:
-        help_ = subprocess.run([MOCKBM, "serve", "--help"], capture_output=True, text=True)
-        wanted = [option for option in options if option.startswith("--")]
-        if help_.returncode or not all(option in help_.stdout for option in wanted):
+        if find_spec(server) is None:
             return None
         scenarios = directory / "scenarios"
         scenarios.mkdir()
         (scenarios / "two-active.yaml").write_text(TWO_ACTIVE)
-        return Started([MOCKBM, "serve", "scenarios", "--port", str(port), *options])
+        command = [MOCKBM, "serve", "scenarios", "--port", str(port), "--server", server, *options]
+        return Started(command)
 
     return prepare
-
-
-def with_granian(directory: Path, port: int, answer: str) -> Started | None:
-    """`mockbm serve` on the faster server, where that is installed beside it."""
-    if find_spec("granian") is None:
-        return None
-    return mockbm("--log", "off", "--server", "granian")(directory, port, answer)
 
 
 def nginx(directory: Path, port: int, answer: str) -> Started | None:
@@ -200,7 +191,8 @@ def pytest_httpserver(directory: Path, port: int, answer: str) -> Started | None
         return None
     script = directory / "serve.py"
     script.write_text(
-        "import signal\nfrom pytest_httpserver import HTTPServer\n"
+        "import logging, signal\nfrom pytest_httpserver import HTTPServer\n"
+        "logging.getLogger('werkzeug').setLevel(logging.ERROR)\n"
         f"server = HTTPServer(port={port})\n"
         f"expected = server.expect_request({PATH!r}, method='POST')\n"
         f"expected.respond_with_data({answer!r}, content_type={JSON!r})\n"
@@ -221,17 +213,19 @@ def _program(name: str) -> str | None:
 
 NGINX = "nginx, a file"
 DEFAULT = "mockbm"
-FAST = "mockbm, granian"
+FAST = "mockbm[fast]"
 WIREMOCK = "WireMock"
 WIREMOCK_WITHOUT = "WireMock, no journal"
 PYTEST_HTTPSERVER = "pytest-httpserver"
 
 SERVERS = (
     Server(NGINX, nginx, "c"),
-    Server(DEFAULT, mockbm("--log", "off"), "mockbm"),
-    Server(FAST, with_granian, "mockbm"),
-    Server("mockbm, with its log", mockbm("--log", "text"), "mockbm"),
-    Server("mockbm, no memory", mockbm("--log", "off", "--no-remember"), "mockbm"),
+    Server(DEFAULT, mockbm("waitress", "--log", "off"), "mockbm"),
+    Server("mockbm, with its log", mockbm("waitress"), "mockbm"),
+    Server("mockbm, no memory", mockbm("waitress", "--log", "off", "--no-remember"), "mockbm"),
+    Server(FAST, mockbm("uvicorn", "--log", "off"), "mockbm"),
+    Server("mockbm[fast], with its log", mockbm("uvicorn"), "mockbm"),
+    Server("mockbm[fast], no memory", mockbm("uvicorn", "--log", "off", "--no-remember"), "mockbm"),
     Server(WIREMOCK_WITHOUT, wiremock("--no-request-journal"), "java"),
     Server(WIREMOCK, wiremock(), "java"),
     Server("MockServer", mockserver, "java"),

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -18,12 +19,14 @@ from servers import MOCKBM, PATH, POST, SERVERS, Server
 
 from mockbm import create_app
 
-WARMING = 2.0
+WARMING = 1.0
+WARMING_JAVA = 6.0
 """Seconds of load that are not counted; what runs on Java becomes faster meanwhile."""
 
 BARE = "python -c pass"
 IMPORTS = "import flask, marshmallow"
-START = "mockbm serve, its own scenarios"
+START = "mockbm serve"
+FAST_START = "mockbm[fast] serve"
 
 
 class Served(NamedTuple):
@@ -81,10 +84,11 @@ def _serve(
                 first = (time.perf_counter() - begun) * 1000
                 _require_two(body, server.name)
                 idle = resident(process.pid)
-                load(port, started.request, min(WARMING, seconds), place)
+                warming = WARMING_JAVA if server.kind == "java" else WARMING
+                load(port, started.request, warming, place)
                 under_load = load(port, started.request, seconds, place)
                 after = resident(process.pid)
-                _require_two(ask(port, started.request).partition(b"\r\n\r\n")[2], server.name)
+                _require_two(ask(port, started.request)[1], server.name)
         except (RuntimeError, OSError) as error:
             tell(f"{server.name} is left out: {error}\n")
             return None
@@ -99,17 +103,21 @@ def _require_two(body: bytes, name: str) -> None:
 
 def start_all(rounds: int) -> dict[str, float]:
     """Milliseconds from the start of a process to its end, or to its first answer."""
-    found: dict[str, list[float]] = {BARE: [], IMPORTS: [], START: []}
+    found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        for _ in range(rounds):
+        for _ in range(rounds + 1):
             for name, code in ((BARE, "pass"), (IMPORTS, IMPORTS)):
                 begun = time.perf_counter()
                 with running([sys.executable, "-c", code], place) as process:
                     process.wait()
-                    found[name].append((time.perf_counter() - begun) * 1000)
-            found[START].append(time_to_answer([], POST, place) * 1000)
-    return {name: median(times) for name, times in found.items()}
+                    found.setdefault(name, []).append((time.perf_counter() - begun) * 1000)
+            for name, server in ((START, "waitress"), (FAST_START, "uvicorn")):
+                if find_spec(server):
+                    taken = time_to_answer(["--server", server], POST, place)
+                    found.setdefault(name, []).append(taken * 1000)
+    # The first of each may have had to compile.
+    return {name: median(times[1:]) for name, times in found.items()}
 
 
 def time_to_answer(arguments: list[str], request: Request, place: Path) -> float:
