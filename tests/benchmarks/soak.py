@@ -52,7 +52,10 @@ SETTLING = 10.0
 """Seconds in which what killed clients left must be gone."""
 
 GROWTH = 1.1
-"""How many times its size after the first third of the run the memory may be at the end."""
+"""How much more memory or threads there may be in the last third of the run than in the second."""
+
+POOL = 3
+"""Threads for each client that a server may keep for later."""
 
 VERSIONED = "versioned"
 """The scenario whose file is written anew all the time."""
@@ -445,16 +448,19 @@ def soak(run: Soak, pid: int, seconds: float) -> list[str]:
         worker.join(3 * TIMEOUT)
     findings = list(run.wrong)
     findings += [f"{worker.name} does not end" for worker in workers if worker.is_alive()]
-    print(f"{seconds / 60:g} minutes; done: {', '.join(f'{k} {v}' for k, v in run.done.items())}")
+    print(f"{seconds / 60:g} minutes; done: {_shown(run.done)}")
+    print(f"before: {_shown(before)}")
     for name in ("MB", "threads", "files"):
         print(f"{name}: {' '.join(f'{row[name]:.0f}' for row in series)}")
     with suppress(OSError):
-        findings += left_behind(run, pid, before)
-    return findings + grown([row["MB"] for row in series])
+        findings += left_behind(run, pid, {**before, "threads": POOL * len(workers)})
+    for name in ("MB", "threads"):
+        findings += grown(name, [row[name] for row in series])
+    return findings
 
 
-def left_behind(run: Soak, pid: int, before: Mapping[str, float]) -> list[str]:
-    """Sessions, threads and file descriptors that are there after the load, and were not before."""
+def left_behind(run: Soak, pid: int, allowed: Mapping[str, float]) -> list[str]:
+    """Sessions that are there after the load, and threads and file descriptors beyond these."""
     client = Client(run.port)
     client.admin("POST", "/reset")
     _, found = client.admin("GET", "/sessions")
@@ -462,12 +468,12 @@ def left_behind(run: Soak, pid: int, before: Mapping[str, float]) -> list[str]:
     until = time.monotonic() + SETTLING
     while time.monotonic() < until:
         after = weighed(pid)
-        left = [name for name in ("threads", "files") if after[name] > before[name]]
+        left = [name for name in ("threads", "files") if after[name] > allowed[name]]
         if not left:
             break
         time.sleep(0.2)
-    print(f"before {_shown(before)}; after {_shown(after)}; sessions {len(found['sessions'])}")
-    findings = [f"{name}: {before[name]:.0f} before, {after[name]:.0f} after" for name in left]
+    print(f"after: {_shown(after)}, sessions {len(found['sessions'])}")
+    findings = [f"{name}: {after[name]:.0f}, where {allowed[name]:.0f} may be" for name in left]
     return findings + [f"session left: {item}" for item in found["sessions"]]
 
 
@@ -475,15 +481,13 @@ def _shown(weight: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.0f}" for name, value in weight.items())
 
 
-def grown(series: Sequence[float]) -> list[str]:
-    """Whether memory went on growing after the first third of the run."""
+def grown(name: str, series: Sequence[float]) -> list[str]:
+    """Whether something went on growing after the first third of the run."""
     third = len(series) // 3
     if third < 3:
-        return ["the run was too short to tell whether memory is flat"]
+        return [f"the run was too short to tell whether {name} grows"]
     middle, last = (sum(part) / third for part in (series[third : 2 * third], series[-third:]))
-    if last > middle * GROWTH:
-        return [f"memory grew from {middle:.1f} to {last:.1f} MB"]
-    return []
+    return [f"{name} grew from {middle:.1f} to {last:.1f}"] if last > middle * GROWTH else []
 
 
 if __name__ == "__main__":
