@@ -37,7 +37,7 @@ class Described:
 
     def _look(self, request: flask.Request, response: flask.Response) -> Iterator[str]:
         is_fault = response.headers.get("X-Mockbm-Explain", "").startswith("faults[")
-        if is_fault or response.direct_passthrough:
+        if is_fault or request.path.startswith("/__admin/page/") or response.direct_passthrough:
             return  # any status, body and headers, or a file of the page
         rule = request.url_rule
         method = "get" if request.method == "HEAD" else request.method.lower()

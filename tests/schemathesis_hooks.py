@@ -11,7 +11,11 @@ from typing import Any
 
 import schemathesis
 from schemathesis.core.failures import Failure
-from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
+from schemathesis.openapi.checks import (
+    EnsureResourceAvailability,
+    RejectedPositiveData,
+    UseAfterFree,
+)
 
 REASONS = re.compile(
     # Of the query: OpenAPI has no parameters that exclude each other.
@@ -35,6 +39,9 @@ def filter_failure(_context: Any, failure: Failure, case: Any, response: Any) ->
     """Whether a failure counts."""
     if isinstance(failure, UseAfterFree):
         return not case.path.endswith(ALWAYS_THERE)
+    if isinstance(failure, EnsureResourceAvailability):
+        # The session is there; it is the scenario, of which the body gives the name, that is not.
+        return bool(response.json()["title"] != "Unknown scenario")
     if isinstance(failure, RejectedPositiveData) and response.status_code == 400:
         is_json = "json" in response.headers["content-type"][0]
         problems = response.json()["problems"] if is_json else response.text.splitlines()

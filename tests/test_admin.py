@@ -136,6 +136,7 @@ def test_health(server: MockServer) -> None:
         "status": "ok",
         "problems": [],
         "version": __version__,
+        "state": "memory",
         "scenario": "documented",
         "revision": 1,
         "scenarios": len(NAMES),
