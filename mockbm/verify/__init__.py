@@ -95,8 +95,16 @@ def _compare(
     if not key_in_query:
         sides.report.skip("the key in the query: URLs are written into logs on their way")
     values = Values(filters.seen, filters.carrier())
+    left: dict[str, dict[str, None]] = {}
     for probe in (*probes(values, key_in_query=key_in_query), *_across(filters)):
-        _probe(sides, filters, probe)
+        need = _differing_need(sides, filters, probe)
+        if need is None:
+            _probe(sides, filters, probe)
+        else:
+            sides.failed.add(probe.topic)
+            left.setdefault(need, {})[probe.topic] = None
+    for need, topics in left.items():
+        sides.report.skip(f"what builds on {need}, where the two differ: {', '.join(topics)}")
 
 
 def _across(filters: Filters) -> Iterable[Probe]:
@@ -111,16 +119,19 @@ def _across(filters: Filters) -> Iterable[Probe]:
             return
 
 
+def _differing_need(sides: Sides, filters: Filters, probe: Probe) -> str | None:
+    """What a probe builds on and is not as in the mock, so that it could only tell that again."""
+    off = filters.dead if sides.mocked(probe.request) is None else filters.other
+    needs = (need for need in probe.needs if need in sides.failed)
+    return next(needs, None) or next((f"filter {name}" for name in probe.uses if name in off), None)
+
+
 def _probe(sides: Sides, filters: Filters, probe: Probe) -> None:
     mocked = sides.mocked(probe.request)
-    off = filters.dead if mocked is None else filters.other
-    for need in (*probe.needs, *probe.uses):
-        if need in sides.failed or need in off:
-            told = f"filter {need}" if need in probe.uses else need
-            sides.report.skip(f"{probe.topic}: it builds on {told}, which differs")
-            return
     ids = sides.ask(probe.topic, probe.request)
-    if ids is not None and mocked is not None and set(ids) != set(mocked):
+    if ids is None or mocked is None:
+        return
+    if filters.without_unsure(ids, probe.uses) != filters.without_unsure(mocked, probe.uses):
         both = sides.told(ids), sides.told(mocked)
         sides.fail(probe.topic, "selection", str(probe.request), *both)
 

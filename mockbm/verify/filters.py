@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 from ..releases import STATUSES
 from ..selection import FILTERS, fold
 from .asking import Request, Sent
-from .matching import IGNORED, MISSING, NOTHING, Observation, explained, other_case, variants
+from .matching import (
+    IGNORED,
+    MISSING,
+    NOTHING,
+    OF_LETTERS,
+    Observation,
+    explained,
+    other_case,
+    variants,
+)
 from .probes import NOBODY
 from .sides import Ids, Sides
 
@@ -86,6 +95,11 @@ class Filters:
             self._skip("whether parameters have an effect, wherever they stand: no releases")
         return names[0], _nobody(names[0])
 
+    def without_unsure(self, ids: Ids, names: Iterable[str]) -> frozenset[int | None]:
+        """The releases of an answer about which the values of these filters are known."""
+        unsure = (self._model.unsure[FILTERS[name]] for name in names)
+        return frozenset(ids).difference(*unsure)
+
     def _works(self, name: str) -> bool:
         return name not in self.other and bool(self.seen[name])
 
@@ -104,10 +118,10 @@ class Filters:
         ]
         fit.sort(key=lambda text: (not _is_telling(text), text))
         shown = {text: privacy(text) for text in fit}
-        return [
-            text if shown[text] == text else Sent(text, shown[text])
-            for text in _spread(fit, sample)
-        ]
+        taken = _spread(fit, sample)
+        if all(map(str.isascii, taken)):
+            taken += [text for text in fit if not text.isascii()][:1]
+        return [text if shown[text] == text else Sent(text, shown[text]) for text in taken]
 
     def _plan(self, name: str) -> Iterator[Any]:
         """The values that are sent for one filter; first those that releases have."""
@@ -119,10 +133,12 @@ class Filters:
             yield from (NOBODY, -1)
         else:
             yield MISSING
-            for way in variants(seen[0]).values() if seen else ():
-                shown = getattr(seen[0], "shown", None)
-                text = way(str(seen[0]))
-                yield text if shown is None else Sent(text, way(shown))
+            for number, value in enumerate(seen):
+                for topic, way in variants(value).items():
+                    if number == 0 or (topic in OF_LETTERS and not value.isascii()):
+                        shown = getattr(value, "shown", None)
+                        text = way(str(value))
+                        yield text if shown is None else Sent(text, way(shown))
 
     def _filter(self, name: str) -> None:
         held = self._model.values(FILTERS[name])
@@ -132,9 +148,9 @@ class Filters:
             return
         self._tell_unseen(name)
         looks = list(self._looks(name))
-        unsure = self._model.unsure[FILTERS[name]]
         way = explained(
-            [Observation(look.value, frozenset(look.real) - unsure) for look in looks], held
+            [Observation(look.value, self.without_unsure(look.real, (name,))) for look in looks],
+            held,
         )
         if name in self.dead or way == "":
             return
@@ -144,7 +160,8 @@ class Filters:
             self.dead.add(name)
         mock = "the whole value counts, case does not" if kind == "matching" else "selects by it"
         for look in looks:
-            if set(look.real) - unsure != set(look.mocked) - unsure:
+            both = (look.real, look.mocked)
+            if len({self.without_unsure(ids, (name,)) for ids in both}) > 1:
                 server = way or "selects other releases"
                 self._sides.report.add(
                     (kind, way or name), [f"filter {name}"], server, mock, str(look.request)
@@ -188,9 +205,10 @@ class Filters:
         request = Request("GET", tuple(zip(pair, values, strict=True)))
         ids = self._sides.ask(TOGETHER, request)
         ways = self._ways(pair, values)
-        if ids is None or frozenset(ids) == ways[""]:
+        if ids is None or self.without_unsure(ids, pair) == ways[""]:
             return
-        way = next((way for way, found in ways.items() if found == frozenset(ids)), "otherwise")
+        selected = self.without_unsure(ids, pair)
+        way = next((way for way, found in ways.items() if found == selected), "otherwise")
         self._sides.failed.add(TOGETHER)
         self._sides.report.add(("combining",), [TOGETHER], way, "both have to match", str(request))
 

@@ -154,9 +154,9 @@ class Privacy:
     def __call__(self, text: str) -> str:
         """`text`, which came from the server, as it may be shown."""
         text = self.without_key(text)
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(lambda match: self._alias(match[0]), text)
+        if self._pattern is not None:
+            text = self._pattern.sub(lambda match: self._alias(match[0]), text)
+        return text if text.isprintable() else repr(text)[1:-1]
 
     def _alias(self, name: str) -> str:
         return self._aliases.get(name.casefold(), "Person")

@@ -150,7 +150,7 @@ def variants(value: str) -> dict[str, Callable[[str], str]]:
     if other_case(value) != value:
         ways["case"] = other_case
     if value.swapcase() != other_case(value):
-        ways["case of letters that become two"] = str.swapcase
+        ways["case of letters that are two in the other"] = str.swapcase
     if len(value) > 1:
         ways["its beginning"] = _beginning
         ways["its end"] = lambda text: text[len(text) // 2 :]
@@ -163,6 +163,10 @@ def variants(value: str) -> dict[str, Callable[[str], str]]:
     ways["spaces before"] = lambda text: f" {text}"
     ways["spaces behind"] = lambda text: f"{text} "
     return ways
+
+
+OF_LETTERS = ("case", "case of letters that are two in the other", "accents")
+"""Those variants that are of use for every value with letters beyond ASCII."""
 
 
 def _beginning(text: str) -> str:

@@ -16,7 +16,15 @@ from ..app import create_app
 from ..fields import Integer
 from ..importing import imported
 from ..mock import Mock
-from ..releases import DATES, OLDER_NAMES, STATUSES, Release, ReleaseSchema, completed
+from ..releases import (
+    DATES,
+    DEFAULT_CREATED_ON,
+    OLDER_NAMES,
+    STATUSES,
+    Release,
+    ReleaseSchema,
+    completed,
+)
 from ..scenario import DEFAULT_API_KEY, ORDERS
 from ..selection import FILTERS, Releases
 from .asking import Mocked, Request
@@ -46,9 +54,8 @@ class Model:
             self.found.setdefault(self._id(release), release)
         self.ids = tuple(self.found)
         given = [self._given(id_, release) for id_, release in self.found.items()]
-        self._given_releases = self._put_right(given)
-        loaded: list[Release] = _SCHEMA.load(self._given_releases)
-        self.held = dict(zip(self.ids, completed(loaded), strict=True))
+        self.held = dict(zip(self.ids, completed(self._put_right(given)), strict=True))
+        self._given_releases = given
         app = create_app(None, "empty", admin_api=False)
         values = {"order": ORDERS[1], "releases": self._given_releases}
         cast(Mock, app.extensions["mockbm"]).default.use_values(values)
@@ -67,7 +74,8 @@ class Model:
 
     def identify(self, release: Mapping[str, Any]) -> int | None:
         """The id of a release of any answer; None for one that was not in the first."""
-        id_ = _whole(release.get("id"))
+        id_ = release.get("id")
+        id_ = id_ if type(id_) is int else _whole(id_)
         if id_ is None:
             return self._made_up.get(json.dumps(release, sort_keys=True))
         return id_ if id_ in self.found else None
@@ -97,16 +105,22 @@ class Model:
         if name in _STAND_INS:
             given[name] = _STAND_INS[name]
 
-    def _put_right(self, releases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The releases without the values that no scenario can hold."""
-        for index, problems in _problems(releases).items():
-            for name in problems:
-                self._make_up(releases[index], str(name))
-        for index in _problems(releases):  # whatever is still wrong
-            releases[index] = {"id": releases[index]["id"], **_STAND_INS}
-            for unsure in self.unsure.values():
-                unsure.add(releases[index]["id"])
-        return releases
+    def _put_right(self, releases: list[dict[str, Any]]) -> list[Release]:
+        """Take out the values that no scenario can hold. Returns: the releases as loaded."""
+        try:
+            return _loaded(releases)
+        except ValidationError as error:
+            for index, problems in _by_index(error):
+                for name in problems:
+                    self._make_up(releases[index], str(name))
+        try:
+            return _loaded(releases)
+        except ValidationError as error:
+            for index, _ in _by_index(error):  # whatever is still wrong
+                releases[index] = {"id": releases[index]["id"], **_STAND_INS}
+                for unsure in self.unsure.values():
+                    unsure.add(releases[index]["id"])
+        return _loaded(releases)
 
     def values(self, property_: str) -> dict[int, Any]:
         """The value of one property that each release has, or None, without those made up."""
@@ -135,9 +149,14 @@ class Model:
 _ALL = frozenset(_SCHEMA.dump_fields)
 
 
-def _problems(releases: list[dict[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    found: Mapping[Any, Any] = _SCHEMA.validate(releases)
-    return {int(index): problems for index, problems in found.items()}
+def _loaded(releases: list[dict[str, Any]]) -> list[Release]:
+    loaded: list[Release] = _SCHEMA.load(releases)
+    return loaded
+
+
+def _by_index(error: ValidationError) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    messages: Mapping[Any, Any] = error.messages_dict
+    return messages.items()
 
 
 def _whole(value: object) -> int | None:
@@ -161,10 +180,16 @@ class Properties:
             id_ = self._model.identify(real)
             if id_ is None or (example and real == self._model.found[id_]):
                 continue
-            where = f"release {id_}{f' in {example}' if example else ''}"
-            self._names(real, self._model.served[id_], where)
+            mocked = self._model.served[id_]
             if example:
-                self._changed(real, self._model.found[id_], where)
+                where = f"release {id_} in {example}"
+                self._names(self._changed(real, self._model.found[id_], where), mocked, where)
+            else:
+                where = f"release {id_}"
+                self._names(real, mocked, where)
+                self._order(real, mocked, where)
+            for name in mocked.keys() - real.keys():
+                self._add("property-missing", name, name, "leaves it out", "has it", where)
 
     def _names(self, real: Mapping[str, Any], mocked: Mapping[str, Any], where: str) -> None:
         for name, value in real.items():
@@ -174,12 +199,14 @@ class Properties:
                 self._add("property-null", "", name, "null", "leaves it out", where)
             elif name in _ALL and _kind(value) != _kind_of(name):
                 self._add("property-type", name, name, _kind(value), _kind_of(name), where)
+            elif name == "targetDate":
+                self._add("date-form", "", name, _date(value), DEFAULT_CREATED_ON, where)
             else:
                 what = f"leaves it out where the status is {mocked['status']}"
                 what = what if name in _ALL else "has no such property"
                 self._add("property-new", name, name, _kind(value), what, where)
-        for name in mocked.keys() - real.keys():
-            self._add("property-missing", name, name, "leaves it out", "has it", where)
+
+    def _order(self, real: Mapping[str, Any], mocked: Mapping[str, Any], where: str) -> None:
         common = [name for name in real if name in mocked]
         if common != [name for name in mocked if name in real]:
             server, mock = "another order", "the documented order"
@@ -202,11 +229,18 @@ class Properties:
                 "property-value", name, name, "a text that no scenario holds", "another", where
             )
 
-    def _changed(self, real: Mapping[str, Any], first: Mapping[str, Any], where: str) -> None:
-        for name in real.keys() & first.keys():
-            if real[name] != first[name] and _kind(real[name]) == _kind(first[name]):
+    def _changed(
+        self, real: Mapping[str, Any], first: Mapping[str, Any], where: str
+    ) -> dict[str, Any]:
+        """What a release has in a filtered answer that is new or of another type there."""
+        left = {}
+        for name, value in real.items():
+            if name not in first or _kind(value) != _kind(first[name]):
+                left[name] = value
+            elif value != first[name]:
                 server = "another value with a filter than without"
                 self._add("property-value", f"{name} filtered", name, server, "the same", where)
+        return left
 
     def _add(self, kind: str, key: str, name: str, server: str, mock: str, where: str) -> None:
         self._report.add((kind, key), [self._privacy(name)], server, mock, where)

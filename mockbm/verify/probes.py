@@ -83,14 +83,13 @@ def _ways(values: Values) -> Iterator[Probe]:
     """Where parameters stand, by which verb and under which path."""
     name, value = values.carrier
     pair: Pairs = ((name, value),)
-    yield Probe(IN_JSON, Request("POST", (), pair, JSON), (name,))
-    yield Probe(IN_FORM, Request("POST", (), pair, FORM), (name,))
-    yield Probe(IN_PARTS, Request("POST", (), pair, PARTS), (name,))
     yield Probe(BY_QUERY, Request("POST", pair), (name,))
+    for topic, kind in ((IN_JSON, JSON), (IN_FORM, FORM), (IN_PARTS, PARTS)):
+        yield Probe(topic, Request("POST", (), pair, kind), (name,), (BY_QUERY,))
     yield Probe(BY_GET, Request("GET", (), pair, JSON), (name,))
     bare = Request("GET", (), pair)
     yield Probe("a JSON body by GET without a Content-Type", bare, (name,), (BY_GET,))
-    yield Probe("a form by GET", Request("GET", (), pair, FORM), (name,), (IN_FORM,))
+    yield Probe("a form by GET", Request("GET", (), pair, FORM), (name,), (IN_FORM, BY_GET))
     charset = Request("POST", (), pair, f"{JSON}; charset=utf-8")
     yield Probe("a charset beside the Content-Type", charset, (name,), (IN_JSON,))
     marked = codecs.BOM_UTF8 + json.dumps({name: value}).encode()
@@ -104,10 +103,10 @@ def _ways(values: Values) -> Iterator[Probe]:
 def _spellings(values: Values) -> Iterator[Probe]:
     """Other ways to say the same."""
     name, value = values.carrier
-    other = next(item for item in ("pipelineName", "status") if item != name)
+    other = next(item for item in ("status", "pipelineName") if item != name)
     yield Probe("names in other case", Request("GET", ((name.upper(), value),)), (name,))
     topic = "an empty parameter, which counts as not given"
-    yield Probe(topic, Request("GET", ((name, value), (other, ""))), (name,))
+    yield Probe(topic, Request("GET", ((name, value), (other, ""))), (name, other))
     yield posted("null in JSON, which counts as not given", (name, value), (other, None))
     for filter_ in ("applicationId", "releaseId"):
         if values.seen.get(filter_):
@@ -196,4 +195,4 @@ def _bad_bodies() -> Iterator[Probe]:
     as_form = Request("POST", (), b'{"status": "active"}', FORM)
     yield Probe("JSON that says it is a form", as_form, (), (IN_FORM,))
     as_xml = Request("POST", (), b"<status>active</status>", "text/xml")
-    yield Probe("a body of another type", as_xml)
+    yield Probe("a body of another type", as_xml, (), (BY_QUERY,))

@@ -61,7 +61,9 @@ class Sides:
             return None
         found = real.releases()
         if found is None:
-            self.fail(topic, "body", str(request), "no array of releases", "an array of releases")
+            self.failed.add(topic)
+            both = ("no array of releases", "an array of releases")
+            self.report.add(("body", ""), [topic], *both, str(request))
             return None
         self._properties.compare(found, "" if request == Request() else str(request))
         return self._once(found, str(request))
