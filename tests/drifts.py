@@ -154,15 +154,16 @@ def matching(matches: Callable[[str, str], bool], names: Mapping[str, str] = TEX
     return drift
 
 
+def query_without(environ: Environ, *names: str) -> Environ:
+    return with_query(environ, [pair for pair in query_of(environ) if pair[0] not in names])
+
+
 def without(*names: str) -> Drift:
     """Passes over some filters in the query."""
 
-    def change(environ: Environ) -> Environ:
-        return with_query(environ, [pair for pair in query_of(environ) if pair[0] not in names])
-
     def drift(ask: Ask, environ: Environ) -> Answer:
         answer = ask(environ)
-        return ask(change(environ)) if answer.code in (200, 400) else answer
+        return ask(query_without(environ, *names)) if answer.code in (200, 400) else answer
 
     return drift
 
@@ -170,7 +171,7 @@ def without(*names: str) -> Drift:
 def any_is_enough(ask: Ask, environ: Environ) -> Answer:
     """Two filters in the query select what matches one of them."""
     answer = ask(environ)
-    query = [pair for pair in query_of(environ) if pair[1]]
+    query = [pair for pair in query_of(environ) if pair[1] and pair[0] not in ("key", "API_Key")]
     if answer.code != 200 or len(query) < 2:
         return answer
     found = {}

@@ -408,6 +408,16 @@ ROWS = [
         ["refused: the key in HTTP Basic"],
     ),
     Row(
+        "no key in the query",
+        in_request(lambda environ: drifts.query_without(environ, "key", "API_Key")),
+        ["refused: the key in the query, as key"],
+    ),
+    Row(
+        "one name of the key in the query",
+        in_request(lambda environ: drifts.query_without(environ, "API_Key")),
+        ["refused: the key in the query, as API_Key"],
+    ),
+    Row(
         "HEAD is refused",
         refusing(lambda environ: environ["REQUEST_METHOD"] == "HEAD", "405 No"),
         ["refused: HEAD"],
@@ -432,7 +442,7 @@ ROWS = [
 def test_a_drift_is_found_and_none_is_invented(row: Row) -> None:
     """Each drift is one finding for each cause, and the report keeps what is secret."""
     with serving(row.drift) as server:
-        result = verified(server.url, "--sample", 4)
+        result = verified(server.url, "--sample", 4, "--key-in-query")
         methods = {entry.method for entry in server.mock.default.view.journal.entries()}
     found = re.findall(r"^\d+\. (.*)$", result.stdout, re.MULTILINE)
     assert (result.exit_code, sorted(found)) == (1, sorted(row.expected))

@@ -21,7 +21,7 @@ WHY = {
     "property-missing": "A client that reads it works against the mock alone.",
     "property-type": "A typed client reads one of the two and fails at the other.",
     "property-null": "A client that asks whether a property is there is told otherwise.",
-    "property-value": "The mock can only repeat the value of the property whose other name it is.",
+    "property-value": "A client reads another value than from the mock.",
     "property-order": "It matters to whoever compares bytes.",
     "date-form": "A client that parses the mock's form may not read this one.",
     "status-value": "A client that compares with the documented statuses never meets it.",
@@ -87,6 +87,7 @@ class Report:
     releases: int = 0
     findings: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     unchecked: dict[str, None] = field(default_factory=dict)
+    _noted: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
 
     def add(
         self, key: tuple[str, ...], about: Iterable[str], server: str, mock: str, example: str
@@ -94,8 +95,9 @@ class Report:
         """Note a difference. key: its kind and whatever else makes it the same cause."""
         finding = self.findings.setdefault(key, Finding(key[0], [], server, mock))
         finding.about += [item for item in about if item not in finding.about]
-        if example in finding.examples:
+        if (key, example) in self._noted:
             return
+        self._noted.add((key, example))
         finding.count += 1
         if len(finding.examples) < MAX_EXAMPLES:
             finding.examples.append(example)

@@ -188,7 +188,7 @@ class Properties:
                 where = f"release {id_}"
                 self._names(real, mocked, where)
                 self._order(real, mocked, where)
-            for name in mocked.keys() - real.keys():
+            for name in [name for name in mocked if name not in real]:
                 self._add("property-missing", name, name, "leaves it out", "has it", where)
 
     def _names(self, real: Mapping[str, Any], mocked: Mapping[str, Any], where: str) -> None:
@@ -268,6 +268,10 @@ def _kind_of(name: str) -> str:
 
 def _date(text: str) -> str:
     """A date as it came, unless it is something else: that might name a person."""
-    if len(text) > 40 or any(letter.isalpha() and letter not in "TtZz" for letter in text):
+    if (
+        len(text) > 40
+        or not text.isprintable()
+        or any(letter.isalpha() and letter not in "TtZz" for letter in text)
+    ):
         return "a text that is no such date"
     return text

@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..parameters import KEY_HEADER
@@ -128,14 +128,22 @@ def _keys(values: Values, *, key_in_query: bool) -> Iterator[Probe]:
     yield Probe("no API key", Request(key=("none", "")))
     yield Probe("an unknown API key", Request(key=("wrong", KEY_HEADER)))
     yield Probe("the key in HTTP Basic", Request("GET", pair, key=("basic", "")), uses)
-    for name in ("key", "API_Key"):
-        key = ("body", name)
-        form = Request("POST", (), pair, FORM, key)
-        yield Probe(f"the key in a form, as {name}", form, uses, (IN_FORM,))
-        yield posted(f"the key in JSON, as {name}", *pair, key=key)
-        if key_in_query:
-            request = Request("GET", pair, key=("query", name))
-            yield Probe(f"the key in the query, as {name}", request, uses)
+    yield from _named_keys(pair, "a form", ("key", "API_Key"), Request("POST", (), pair, FORM))
+    yield from _named_keys(pair, "JSON", ("API_Key", "key"), Request("POST", (), pair, JSON))
+    if key_in_query:
+        yield from _named_keys(pair, "the query", ("key", "API_Key"), Request("GET", pair))
+
+
+def _named_keys(
+    pair: Pairs, place: str, names: tuple[str, str], request: Request
+) -> Iterator[Probe]:
+    """The key under its two names in one place; the second tells nothing where the first fails."""
+    needs = {FORM: (IN_FORM,), JSON: (IN_JSON,)}.get(request.content_type or "", ())
+    for name in names:
+        topic = f"the key in {place}, as {name}"
+        keyed = replace(request, key=("query" if request.body is None else "body", name))
+        yield Probe(topic, keyed, (pair[0][0],), needs)
+        needs = (topic,)
 
 
 def _bad_values() -> Iterator[Probe]:
