@@ -126,7 +126,7 @@ def _without_names(release: Mapping[str, Any]) -> Release:
 
 
 def _anonymous(releases: list[Release]) -> list[Release]:
-    persons = dict.fromkeys(_persons(releases))
+    persons = dict.fromkeys(named_persons(releases))
     if not persons:
         return releases
     aliases = {person: f"Person{number}" for number, person in enumerate(persons, 1)}
@@ -159,14 +159,14 @@ def _is_person(value: Any, name: str) -> bool:
     return bool(PERSONS.search(name)) and value not in ("SYSTEM", "")
 
 
-def _persons(value: Any, name: str = "") -> Iterator[str]:
+def named_persons(value: Any, name: str = "") -> Iterator[str]:
     """The names of persons anywhere in `value`, which stands under a property of that name."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _persons(inner, key)
+            yield from named_persons(inner, key)
     elif isinstance(value, list):
         for inner in value:
-            yield from _persons(inner, name)
+            yield from named_persons(inner, name)
     elif _is_person(value, name):
         yield str(value)
 

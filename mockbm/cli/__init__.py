@@ -14,6 +14,7 @@ _COMMANDS = {
     "check": "files",
     "list": "files",
     "import": "files",
+    "verify": "verify",
     "use": "remote",
     "health": "remote",
     "openapi": "describe",

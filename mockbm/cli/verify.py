@@ -1,0 +1,150 @@
+"""`mockbm verify`: does a real server still answer like the mock?"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import click
+
+from ..document import ScenarioError
+from ..importing import scenario_text
+from ..verify import CannotVerify, Model, Privacy, Server
+from ..verify import verify as compared
+
+MAX_KEY = 10_000
+"""Bytes of the key's file that are read."""
+
+
+@click.command()
+@click.option(
+    "--url",
+    envvar="MOCKBM_VERIFY_URL",
+    show_envvar=True,
+    required=True,
+    help="The base URL of the server, such as https://buildmaster.example.",
+)
+@click.option(
+    "--api-key-file",
+    envvar="MOCKBM_API_KEY_FILE",
+    show_envvar=True,
+    required=True,
+    type=click.File("rb"),
+    help="The file that holds the API key; - is the standard input.",
+)
+@click.option(
+    "--sample",
+    envvar="MOCKBM_SAMPLE",
+    show_envvar=True,
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="How many values of each filter are asked for.",
+)
+@click.option(
+    "--timeout",
+    envvar="MOCKBM_TIMEOUT",
+    show_envvar=True,
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Seconds that one answer may take.",
+)
+@click.option(
+    "--ca-file",
+    envvar="MOCKBM_CA_FILE",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Certificates to trust (PEM), for a server with one of its own.",
+)
+@click.option(
+    "--key-in-query",
+    envvar="MOCKBM_KEY_IN_QUERY",
+    show_envvar=True,
+    is_flag=True,
+    help="Try the API key in the URL, too, where the server and proxies may log it.",
+)
+@click.option(
+    "--show-names",
+    envvar="MOCKBM_SHOW_NAMES",
+    show_envvar=True,
+    is_flag=True,
+    help="Show the names of persons, instead of Person1, Person2, ...",
+)
+@click.option(
+    "--scenario-out",
+    envvar="MOCKBM_SCENARIO_OUT",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the server's releases as a scenario into this file, which must not be there yet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify(
+    url: str,
+    api_key_file: BinaryIO,
+    sample: int,
+    key_in_query: bool,
+    show_names: bool,
+    scenario_out: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare a real server with the mock, and report where they differ.
+
+    The server is only read: it gets about a hundred GET, HEAD and POST requests to
+    /api/releases, one of them without an API key and one with a wrong key.
+
+    \b
+    Example:
+      mockbm verify --url https://buildmaster.example --api-key-file key.txt
+
+    The exit status is 0 where nothing differs, 1 where something does, and 2 where the server
+    could not be compared.
+    """
+    logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
+    if scenario_out is not None and scenario_out.exists():
+        _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
+    key = _key(api_key_file)
+    privacy = Privacy(key, show_names=show_names)
+
+    def tell(most: int) -> None:
+        what = f"asking {url} at most {most} times, with GET, HEAD and POST only"
+        click.echo(privacy.without_key(what), err=True)
+
+    try:
+        server = Server(url, key, **options)
+        report, model = compared(
+            server, privacy, sample=sample, key_in_query=key_in_query, tell=tell
+        )
+    except CannotVerify as error:
+        _give_up(privacy.without_key(str(error)))
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
+    if scenario_out is not None and model is not None:
+        _write(scenario_out, model, privacy, anonymize=not show_names)
+    raise SystemExit(1 if report.findings else 0)
+
+
+def _key(file: BinaryIO) -> str:
+    try:
+        return file.read(MAX_KEY).decode("ascii").strip()
+    except UnicodeDecodeError:
+        _give_up("the API key is expected to be one word of printable ASCII letters")
+
+
+def _write(path: Path, model: Model, privacy: Privacy, *, anonymize: bool) -> None:
+    try:
+        text = scenario_text(model.scenario(privacy, anonymize=anonymize))
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except ScenarioError as error:
+        _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
+    except OSError as error:
+        _give_up(f"cannot write {path}: {error.strerror}")
+
+
+def _give_up(why: str) -> NoReturn:
+    """End the command where nothing was compared."""
+    click.echo(why, err=True)
+    raise SystemExit(2)
