@@ -299,7 +299,7 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "description": scenario.description,
-        "releaseCount": len(scenario.definition),
+        "releaseCount": scenario.release_count,
     }
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .document import Problem, ScenarioError
+from .document import Problem, Progress, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
 from .memory import Answers
@@ -75,6 +75,7 @@ class Mock:
     journal_size: requests that the journal of each session keeps.
     clock: a date at which every session's clock stands at first; by default the machine's time.
     breaks_connections: whether the server that runs this lets a fault break a connection.
+    progress: is told how much of the files has been read, from 0 to 1.
     max_sessions, idle_seconds: how many sessions there may be beside the default one, and how long
         one may go without a request before it ends.
     Raises: ScenarioError for files with problems, UnknownName, ValueError for a bad clock.
@@ -91,6 +92,7 @@ class Mock:
         idle_seconds: float = IDLE_SECONDS,
         clock: str | None = None,
         breaks_connections: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.directory = shipped_scenarios() if directory is None else Path(directory)
         self.filter_schema = FilterSchema(strict=strict)
@@ -107,7 +109,7 @@ class Mock:
         self.writing = threading.RLock()
         self.problems: tuple[Problem, ...] = ()
         self.began = time.monotonic()
-        self._take(load_scenarios(self.directory))
+        self._take(load_scenarios(self.directory, progress))
         if scenario is None:
             known = self.scenarios
             scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))

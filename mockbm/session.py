@@ -146,6 +146,7 @@ class Session:
 
     def _view(self, scenario: Scenario, revision: int, journal: Journal, clock: Clock) -> View:
         self._mock.require_socket_for(scenario)
+        scenario.prepare()
         run = Run(scenario, clock.now()) if scenario.is_live else None
         return View(scenario, revision, journal, clock, run)
 

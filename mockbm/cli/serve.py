@@ -19,6 +19,7 @@ from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from ..server import MockServer
 from ..watch import Watch
 from .options import directory_argument, fail
+from .progress import progress_bar
 
 
 @click.command()
@@ -163,7 +164,8 @@ def serve(
     _log_requests(log)
     _allow_many_connections()
     try:
-        server = MockServer(directory, **options)
+        with progress_bar() as progress:
+            server = MockServer(directory, progress=progress, **options)
         wait = _end_by_signal()
         server.start()
         watching = Watch(server.mock) if watch else None
