@@ -6,7 +6,7 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -179,7 +179,7 @@ def show_scenario(name: str) -> Response:
     wanted = IdsSchema().load(request.args.to_dict()).get("ids")
     stages = (0,) * len(scenario.changing)
     releases = scenario.at(stages, current_mock().default.view.clock.now())
-    positions: Iterable[int] = range(len(releases))
+    positions: Sequence[int] = range(len(releases))
     if wanted is not None:
         ids = set(wanted.split(","))
         positions = [place for place in positions if str(releases.ids[place]) in ids]
@@ -400,7 +400,7 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "description": scenario.description,
-        "releaseCount": len(scenario.definition),
+        "releaseCount": scenario.release_count,
     }
 
 

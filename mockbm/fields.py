@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -43,8 +44,10 @@ def quoted(value: object) -> str:
 
 def write_json(value: object) -> bytes:
     """`value` as compact JSON in UTF-8, as the vendor's server writes it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class Integer(fields.Field[int]):
@@ -55,6 +58,12 @@ class Integer(fields.Field[int]):
     _form = re.compile(r"(-?)0*([0-9]+)", re.ASCII)
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> int:
+        return self.read(value)
+
+    def read(self, value: object) -> int:
+        """The number that `value` means. Raises: ValidationError."""
+        if isinstance(value, str) and value.isdigit() and value.isascii() and len(value) < 10:
+            return int(value)
         text = str(value) if type(value) is int else value
         match = self._form.fullmatch(text) if isinstance(text, str) else None
         if match is None:
@@ -73,6 +82,10 @@ class Text(fields.Field[str]):
     default_error_messages = {"null": "is empty; write some text"}  # noqa: RUF012
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        return self.read(value)
+
+    def read(self, value: object) -> str:
+        """The text that `value` means. Raises: ValidationError."""
         if type(value) is int:
             value = str(value)
         if not isinstance(value, str):
@@ -95,6 +108,10 @@ class Choice(fields.Field[str]):
         self.choices = choices
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        return self.read(value)
+
+    def read(self, value: object) -> str:
+        """The choice that `value` names. Raises: ValidationError."""
         if isinstance(value, str) and value in self.choices:
             return value
         near = nearest(value, self.choices) if isinstance(value, str) else None
@@ -116,8 +133,17 @@ class Date(fields.Field[str]):
         r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.(\d{1,7}))?)? ?([Zz]|[+-]\d\d:\d\d)?)?",
         re.ASCII,
     )
+    _outgoing = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", re.ASCII)
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        return self.read(value)
+
+    def read(self, value: object) -> str:
+        """The moment that `value` tells. Raises: ValidationError."""
+        if isinstance(value, str) and self._outgoing.fullmatch(value):
+            with suppress(ValueError):
+                if datetime.fromisoformat(value[:19]).isoformat() == value[:19]:
+                    return value
         if isinstance(value, date):
             value = value.isoformat()
         if isinstance(value, str) and value.startswith("now"):

@@ -14,7 +14,7 @@ from marshmallow import ValidationError
 
 from .document import MAX_DEPTH, Problem, ScenarioError, flatten, spell
 from .fields import write_json
-from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed
+from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed, load_releases
 from .scenario import ORDERS, UNTYPED
 from .selection import Releases
 
@@ -41,15 +41,17 @@ def imported(answers: Iterable[tuple[str, bytes]], *, anonymize: bool = False) -
     files = ", ".join(PurePath(name).name for name in names)
     description = f"What a server answered, imported from {files}."
     values: dict[str, Any] = {"description": description, "releases": releases}
-    ids = Releases(completed(ReleaseSchema(many=True).load(releases))).ids
+    ids = Releases(completed(load_releases(releases))).ids
     if ids != tuple(int(release["id"]) for release in releases):
         values["order"] = ORDERS[1]
         values["releases"] = values.pop("releases")  # the long part comes last
     return values
 
 
-def scenario_text(values: Mapping[str, Any]) -> str:
-    """The values of a scenario as the text of a file that says the same."""
+def scenario_text(values: Mapping[str, Any], *, as_json: bool = False) -> str:
+    """The values of a scenario as the text of a file, YAML or JSON, that says the same."""
+    if as_json:
+        return json.dumps(values, indent=1) + "\n"
     text: str = yaml.dump(
         {name: _literal(value) for name, value in values.items()},
         Dumper=_Dumper,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from .document import Problem, ScenarioError
+from .document import Problem, Progress, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
 from .scenario import (
@@ -83,6 +83,7 @@ class Mock:
     journal_size: requests that the journal of each session keeps.
     clock: a date at which every session's clock stands at first; by default the machine's time.
     breaks_connections: whether the server that runs this lets a fault break a connection.
+    progress: is told how much of the files has been read, from 0 to 1.
     max_sessions, idle_seconds: how many sessions there may be beside the default one, and how long
         one may go without a request before it ends.
     state: where sessions are kept: "memory", or `redis://...` for several processes.
@@ -101,6 +102,7 @@ class Mock:
         clock: str | None = None,
         breaks_connections: bool = False,
         state: str = "memory",
+        progress: Progress | None = None,
     ) -> None:
         self.directory = shipped_scenarios() if directory is None else Path(directory)
         self.filter_schema = FilterSchema(strict=strict)
@@ -117,12 +119,13 @@ class Mock:
         self.began = time.monotonic()
         self._gone: dict[str, Scenario] = {}
         self._views: dict[str, tuple[Standing, View]] = {}
-        self._take(load_scenarios(self.directory))
+        self._take(load_scenarios(self.directory, progress))
         if scenario is None:
             known = self.scenarios
             scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))
         self._start = scenario
         self.require_socket_for(self.scenario(scenario))
+        self.scenario(scenario).prepare()
         self.state = _state(state, journal_size, idle_seconds)
         self._reloads: int | None = None
         self.default = Session(self, DEFAULT)
@@ -288,6 +291,7 @@ class Mock:
         return known[standing.scenario]
 
     def _see(self, standing: Standing, scenario: Scenario) -> View:
+        scenario.prepare()
         run = Run(self.state, standing, scenario) if scenario.is_live else None
         journal = self.state.journal(standing.id)
         view = View(scenario, standing.revision, journal, standing.clock, run)

@@ -1,4 +1,4 @@
-"""Scenario files: a directory of YAML becomes frozen scenarios, or a list of every problem.
+"""Scenario files: a directory of YAML and JSON becomes frozen scenarios, or a list of problems.
 
 Text, then values with positions, then the schema, then what a scenario extends or generates.
 Releases are rendered and indexed when a scenario is first asked for them.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import re
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,29 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
-from .document import Document, Problem, ScenarioError, unplaced
+from .document import (
+    Document,
+    Problem,
+    Progress,
+    ScenarioError,
+    is_json,
+    json_values,
+    unplaced,
+)
 from .faults import NEEDS_SOCKET, Fault, FaultSchema
 from .fields import Choice, Integer, NamedSchema, Text, quoted, suggest
 from .generate import GenerateSchema, generated
 from .memory import Answers
-from .releases import Release, ReleaseSchema, completed, is_told_from_now, resolved, staged
+from .releases import (
+    Kept,
+    Release,
+    ReleaseSchema,
+    completed,
+    is_told_from_now,
+    load_releases,
+    resolved,
+    staged,
+)
 from .selection import Releases
 
 DEFAULT_API_KEY = "abc12345"
@@ -35,6 +53,9 @@ INLINE = "inline"
 """The name of every scenario that came without a file."""
 
 ORDERS = ("newest-first", "as-written")
+
+SUFFIXES = (".yaml", ".yml", ".json")
+"""Of scenario files."""
 
 UNTYPED = frozenset({"deployables", "extra"})
 """Properties without a schema of their own: plain values inside mean what they mean in JSON."""
@@ -50,6 +71,9 @@ class Scenario:
     base, removed: the scenario that it extends, and the ids of the releases that go.
     size: the arguments of `generated`, or None.
     own: the releases that the file itself gives.
+
+    Kept are the releases of files as they were loaded, packed, and those of the answers as JSON;
+    the dicts in between are made when they are needed, and go again.
     """
 
     name: str
@@ -60,11 +84,14 @@ class Scenario:
     base: Scenario | None
     removed: frozenset[int]
     size: Mapping[str, int] | None
-    own: tuple[Release, ...]
+    own: Sequence[Release]
+    _compiling: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
-    @cached_property
-    def definition(self) -> tuple[Release, ...]:
+    @property
+    def definition(self) -> Sequence[Release]:
         """All releases as loaded, with their changes; `at` makes of them what is served."""
+        if not self.base and not self.size:
+            return self.own
         inherited = self.base.definition if self.base else ()
         made = generated(**self.size, beside=inherited) if self.size else ()
         by_id = {release["id"]: release for release in inherited}
@@ -74,9 +101,21 @@ class Scenario:
         return tuple(by_id.values())
 
     @cached_property
+    def _facts(self) -> tuple[int, tuple[Release, ...], bool]:
+        """What is to be known of the definition without looking at it again."""
+        definition = self.definition
+        changing = tuple(release for release in definition if "changes" in release)
+        return len(definition), changing, any(map(is_told_from_now, definition))
+
+    @property
+    def release_count(self) -> int:
+        """How many releases are defined, with those that are not there yet."""
+        return self._facts[0]
+
+    @property
     def changing(self) -> tuple[Release, ...]:
         """The releases that change."""
-        return tuple(release for release in self.definition if release.get("changes"))
+        return self._facts[1]
 
     @cached_property
     def holdings(self) -> Mapping[str, Mapping[str, int]]:
@@ -91,10 +130,10 @@ class Scenario:
                 application[release.get("status", "active")] += 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])))
 
-    @cached_property
+    @property
     def told_from_now(self) -> bool:
         """Whether a date is told from now, so that the answer depends on the day."""
-        return any(is_told_from_now(release) for release in self.definition)
+        return self._facts[2]
 
     @cached_property
     def is_live(self) -> bool:
@@ -118,9 +157,19 @@ class Scenario:
         """Whether a fault breaks connections, which not every server lets us do."""
         return any(fault.connection in NEEDS_SOCKET for fault in self.faults)
 
-    @cached_property
+    def prepare(self) -> None:
+        """Render and index what there is, so that the first request does not wait for it."""
+        if not self.told_from_now:
+            _ = self.releases
+
+    @property
     def releases(self) -> Releases:
         """The releases of a scenario that is not live, rendered and indexed once."""
+        with self._compiling:
+            return self._releases
+
+    @cached_property
+    def _releases(self) -> Releases:
         return self._compiled(self.definition)
 
     def at(self, stages: Stages, now: datetime) -> Releases:
@@ -128,19 +177,33 @@ class Scenario:
         if not any(stages) and not self.told_from_now:
             return self.releases
         left = iter(stages)
-        releases = (
+        releases = [
             resolved(staged(release, next(left) if release.get("changes") else 0), now)
             for release in self.definition
-        )
+        ]
         return self._compiled(releases)
 
-    def _compiled(self, releases: Iterable[Release]) -> Releases:
-        present = [release for release in completed(releases) if not release.get("absent")]
-        return Releases(present, as_written=self.order == "as-written")
+    def _compiled(self, releases: Sequence[Release]) -> Releases:
+        with _collector_paused():
+            present = (release for release in completed(releases) if not release.get("absent"))
+            return Releases(present, as_written=self.order == "as-written")
+
+
+class _ReleaseList(fields.Nested):
+    """The releases of a file, which may be a great many."""
+
+    def _load(self, value: Any, partial: Any = None) -> list[Release]:
+        assert not partial
+        progress = self.parent.progress if isinstance(self.parent, ScenarioSchema) else None
+        return load_releases(value, progress)
 
 
 class ScenarioSchema(NamedSchema):
     """The keys of a scenario file."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        super().__init__()
+        self.progress = progress
 
     error_messages = {"type": "expected the keys of a scenario, as in `releases: []`"}  # noqa: RUF012
 
@@ -159,7 +222,7 @@ class ScenarioSchema(NamedSchema):
     remove = fields.List(
         Integer(), error_messages={"invalid": "expected a list of ids, such as [4]"}
     )
-    releases = fields.Nested(
+    releases = _ReleaseList(
         ReleaseSchema(many=True),
         error_messages={"type": "expected a list of releases, or [] for none"},
     )
@@ -186,20 +249,21 @@ def scenario_files(directory: Path) -> list[Path]:
     found = (
         path
         for path in directory.iterdir()
-        if path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
     return sorted(found, key=lambda path: (path.stem, path.suffix))
 
 
-def load_scenarios(directory: Path) -> dict[str, Scenario]:
-    """The scenarios of `directory` (`*.yaml`, `*.yml`), by name in alphabetical order.
+def load_scenarios(directory: Path, progress: Progress | None = None) -> dict[str, Scenario]:
+    """The scenarios of `directory` (`*.yaml`, `*.yml`, `*.json`), by name in alphabetical order.
 
     A scenario may extend one of the same directory or one that comes with mockbm.
+    progress: is told how much of the files has been read, from 0 to 1.
     Raises: ScenarioError with every problem of every file.
     """
     scenarios = {}
     with _collector_paused():
-        family = _Family(directory)
+        family = _Family(directory, progress)
         for name in family.names:
             scenario = family.scenario(name)
             if scenario is not None:
@@ -243,8 +307,11 @@ def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) ->
 class _Family:
     """The scenario files of one directory, which may extend one another."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, progress: Progress | None = None) -> None:
         self.problems: list[Problem] = []
+        self._progress = progress
+        self._sizes: dict[Path, int] = {}
+        self._bytes_done = 0
         self._files: dict[str, Path] = {}
         self._open: list[str] = []
         self._made: dict[str, Scenario | None] = {}
@@ -275,7 +342,9 @@ class _Family:
             self._complain(directory, "directory", what)
             return []
         if not files:
-            self._complain(directory, "directory", "holds no scenario files (*.yaml, *.yml)")
+            what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
+            self._complain(directory, "directory", what)
+        self._sizes = {path: path.stat().st_size for path in files if path.exists()}
         return files
 
     def scenario(self, name: str) -> Scenario | None:
@@ -310,26 +379,54 @@ class _Family:
         raise ValidationError({"extends": [what]})
 
     def _load(self, path: Path) -> Scenario | None:
+        progress = self._progress_of(path)
+        if is_json(path):
+            try:
+                values = json_values(path, UNTYPED)
+                progress(0.3)
+                return self._scenario(path, values, lambda part: progress(0.3 + 0.7 * part))
+            except (ScenarioError, ValidationError, ValueError, RecursionError):
+                pass  # a document says what is wrong and where
         try:
-            document = Document(path, UNTYPED)
+            document = Document(path, UNTYPED, lambda part: progress(0.7 * part))
         except ScenarioError as error:
             self.problems += error.problems
             return None
         if document.values is None:
-            self._complain(path, "file", "is empty; the smallest scenario is `releases: []`")
+            smallest = '{"releases": []}' if is_json(path) else "releases: []"
+            self._complain(path, "file", f"is empty; the smallest scenario is `{smallest}`")
             return None
         scenario = None
         try:
-            loaded = ScenarioSchema().load(document.values)
-            base = self.base(path.stem, loaded["extends"]) if "extends" in loaded else None
-            if "extends" not in loaded or base is not None:
-                scenario = _joined(path.stem, loaded, base)
+            values = document.values
+            scenario = self._scenario(path, values, lambda part: progress(0.7 + 0.3 * part))
         except ValidationError as error:
             document.add(error.messages_dict)
             if "extends" not in error.messages_dict:
                 document.add(self._base_problems(path.stem, document.values))
         self.problems += document.problems
         return None if document.problems else scenario
+
+    def _scenario(self, path: Path, values: Any, progress: Progress) -> Scenario | None:
+        """The scenario of a file's values; None where the one that it extends has problems.
+
+        Raises: ValidationError.
+        """
+        loaded = ScenarioSchema(progress).load(values)
+        base = self.base(path.stem, loaded["extends"]) if "extends" in loaded else None
+        if "extends" in loaded and base is None:
+            return None
+        loaded["releases"] = Kept(loaded.get("releases", []))
+        return _joined(path.stem, loaded, base)
+
+    def _progress_of(self, path: Path) -> Progress:
+        """What to tell how much of one file has been read."""
+        if self._progress is None:
+            return lambda _: None
+        told, size = self._progress, self._sizes.get(path, 0)
+        before, whole = self._bytes_done, sum(self._sizes.values()) or 1
+        self._bytes_done += size
+        return lambda part: told((before + part * size) / whole)
 
     def _base_problems(self, name: str, values: Any) -> Mapping[str, Any]:
         """What is wrong with `extends` in values that have other problems, too."""
@@ -366,5 +463,5 @@ def _joined(name: str, loaded: Mapping[str, Any], base: Scenario | None) -> Scen
         base=base,
         removed=frozenset(removed),
         size=loaded.get("generate"),
-        own=tuple(loaded.get("releases", ())),
+        own=loaded.get("releases", ()),
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import islice
+from operator import and_
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
 from marshmallow import validates_schema as validates
 
-from .fields import Choice, Integer, NamedSchema, Text, nearest, quoted, suggest, write_json
-from .releases import STATUSES, Release, ReleaseSchema
+from .fields import Choice, Integer, NamedSchema, Text, nearest, quoted, suggest
+from .releases import STATUSES, Release, rendered
 
 FILTERS = {
     "applicationId": "applicationId",
@@ -24,6 +28,9 @@ FILTERS = {
 
 GROUPS = (("applicationId", "applicationName"), ("releaseId", "releaseNumber", "releaseName"))
 """Filters of which a request gives at most one [S "either ... or"]."""
+
+FEW = 1_000
+"""Releases that are looked at one by one; more are counted all at once."""
 
 MAX_GUESSES = 1_000
 """Values among which the nearest one is looked for; comparing texts is slow."""
@@ -87,6 +94,24 @@ class Selection(NamedTuple):
     steps: Sequence[Step]
 
 
+class _Texts:
+    """Texts in one piece of memory, as the items of a JSON array."""
+
+    def __init__(self, texts: Iterable[bytes | memoryview]) -> None:
+        whole = bytearray(b"[")
+        starts = array("Q", [1])
+        for text in texts:
+            whole += text
+            whole += b","
+            starts.append(len(whole))
+        whole[len(whole) - (len(starts) > 1) :] = b"]"
+        self.whole = memoryview(whole)
+        self._starts = starts
+
+    def __getitem__(self, place: int) -> memoryview:
+        return self.whole[self._starts[place] : self._starts[place + 1] - 1]
+
+
 class Releases:
     """The releases of one scenario, in the order of the answer, rendered once and indexed.
 
@@ -96,28 +121,46 @@ class Releases:
     """
 
     def __init__(self, releases: Iterable[Release], *, as_written: bool = False) -> None:
-        ordered = list(releases)
+        created: list[str] = []
+        columns: dict[str, list[Any]] = {property_: [] for property_ in FILTERS.values()}
+
+        def taken_apart() -> Iterator[bytes]:
+            for release, text in rendered(releases):
+                created.append(release["createdOn"])
+                for property_, column in columns.items():
+                    column.append(release.get(property_))
+                yield text
+
+        as_given = _Texts(taken_apart())
+        order: Sequence[int] = range(len(created))
         if not as_written:
-            ordered.sort(key=lambda release: (release["createdOn"], release["id"]), reverse=True)
-        self.ids: tuple[int, ...] = tuple(release["id"] for release in ordered)
-        dumped = ReleaseSchema(many=True).dump(ordered)
-        self.rendered: tuple[bytes, ...] = tuple(
-            write_json(dump | release.get("extra", {}))
-            for dump, release in zip(dumped, ordered, strict=True)
-        )
+            newest = list(zip(created, columns["id"], strict=True))
+            order = sorted(order, key=newest.__getitem__, reverse=True)
+        self._texts = _Texts(as_given[place] for place in order)
+        self.ids = tuple(columns["id"][place] for place in order)
         self._keys: dict[str, list[Any]] = {}
-        self._index: dict[str, dict[Any, list[int]]] = {}
+        self._index: dict[str, dict[Any, int | array[int]]] = {}
         self._spellings: dict[str, str] = {}
+        self._bits: dict[tuple[str, Any], int] = {}
         for name, property_ in FILTERS.items():
-            keys = self._keys[name] = []
-            index = self._index[name] = {}
-            for position, release in enumerate(ordered):
-                value = release.get(property_)
-                key = fold(value)
-                keys.append(key)
-                index.setdefault(key, []).append(position)
-                if isinstance(value, str) and key != value:
-                    self._spellings[key] = value
+            column = columns.pop(property_)
+            self._add_to_index(name, [column[place] for place in order])
+
+    def _add_to_index(self, name: str, values: list[Any]) -> None:
+        folded = {value: fold(value) for value in dict.fromkeys(values)}
+        self._spellings |= {key: value for value, key in folded.items() if key != value}
+        index: dict[Any, int | array[int]] = {}
+        keys = [folded[value] for value in values]
+        for position, key in enumerate(keys):
+            others = index.get(key)
+            if others is None:
+                index[key] = position  # most ids, numbers and names are there once
+            elif isinstance(others, int):
+                index[key] = array("I", (others, position))
+            else:
+                others.append(position)
+        self._keys[name] = keys
+        self._index[name] = index
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,24 +171,56 @@ class Releases:
         Texts match as a whole and ignoring case [S "any value", C]; a release without the
         property never matches.
         """
-        positions: Sequence[int] = range(len(self.ids))
-        steps: list[Step] = []
         wanted = {name: fold(value) for name, value in filters.items()}
+        positions = self._positions(wanted)
+        steps = []
+        before: dict[str, Any] = {}
         for name, key in wanted.items():
-            matching = self._index[name].get(key, [])
-            if len(matching) < len(positions):
-                positions, unchecked = matching, [step.name for step in steps]
-            else:
-                unchecked = [name]
-            for other in unchecked:
-                keys, other_key = self._keys[other], wanted[other]
-                positions = [position for position in positions if keys[position] == other_key]
-            steps.append(Step(name, filters[name], len(positions), len(matching)))
+            before[name] = key
+            left = len(positions) if len(before) == len(wanted) else self._count(before)
+            steps.append(Step(name, filters[name], left, len(self._matching(name, key))))
         return Selection(positions, steps)
 
-    def body(self, positions: Iterable[int]) -> bytes:
+    def _matching(self, name: str, key: Any) -> Sequence[int]:
+        """The positions that one filter alone selects."""
+        found = self._index[name].get(key, ())
+        return (found,) if isinstance(found, int) else found
+
+    def _positions(self, wanted: Filters) -> Sequence[int]:
+        """The positions that match all of some folded filters: the rarest one's that pass."""
+        if not wanted:
+            return range(len(self.ids))
+        rarest = min(wanted, key=lambda name: len(self._matching(name, wanted[name])))
+        positions = self._matching(rarest, wanted[rarest])
+        for name, key in wanted.items():
+            if name != rarest:
+                keys = self._keys[name]
+                positions = [position for position in positions if keys[position] == key]
+        return positions
+
+    def _count(self, wanted: Filters) -> int:
+        """How many releases match all of some folded filters."""
+        least = min(len(self._matching(name, key)) for name, key in wanted.items())
+        if len(wanted) == 1 or not least:
+            return least
+        if least <= FEW:
+            return len(self._positions(wanted))
+        return reduce(and_, (self._bits_of(name, key) for name, key in wanted.items())).bit_count()
+
+    def _bits_of(self, name: str, key: Any) -> int:
+        """The positions of a frequent value as the bits of a number, which are counted at once."""
+        if (name, key) not in self._bits:
+            bits = bytearray(len(self) // 8 + 1)
+            for position in self._matching(name, key):
+                bits[position >> 3] |= 1 << (position & 7)
+            self._bits[name, key] = int.from_bytes(bits, "little")
+        return self._bits[name, key]
+
+    def body(self, positions: Sequence[int]) -> bytes:
         """The releases at `positions` as one JSON array."""
-        return b"[" + b",".join([self.rendered[position] for position in positions]) + b"]"
+        if len(positions) == len(self):
+            return bytes(self._texts.whole)
+        return b"[" + b",".join([self._texts[position] for position in positions]) + b"]"
 
     def explain(self, selection: Selection) -> str:
         """Why a selection is what it is, filter by filter.
@@ -166,7 +241,8 @@ class Releases:
 
     def _guess(self, step: Step) -> str:
         """What a filter that selects nothing may have meant."""
-        known = [key for key in self._index[step.name] if key is not None][:MAX_GUESSES]
+        keys = (key for key in self._index[step.name] if key is not None)
+        known = list(islice(keys, MAX_GUESSES))
         if not known:
             return f" (no release has a {FILTERS[step.name]})" if len(self) else ""
         if isinstance(step.value, int):

@@ -90,7 +90,7 @@ def test_selection_is_a_scan_of_all_releases(
 ) -> None:
     """The releases answered are the ones that match every filter, in the scenario's order."""
     filters = data.draw(filter_sets(instance), label="filters")
-    loaded = completed(ReleaseSchema(many=True).load(instance))
+    loaded = list(completed(ReleaseSchema(many=True).load(instance)))
     compiled = Releases(loaded, as_written=as_written)
     as_asked = FilterSchema(strict=False).load(
         {name: str(value) for name, value in filters.items()}

@@ -54,6 +54,7 @@ DASHES = "YAML: the indentation does not fit the list above"
 COLON = "YAML: a text that holds ': ' needs quotes, or else the indentation is wrong"
 BRACKET = "YAML: a bracket is opened and not closed, or a comma is missing before here"
 QUOTE = "YAML: a quote is opened and not closed before here"
+NO_FILES = "holds no scenario files (*.yaml, *.yml, *.json)"
 TOO_DEEP = "YAML: nested more than 32 levels deep"
 
 
@@ -279,8 +280,12 @@ DIRECTORIES = {
             f"é.yml:1:1: name: 'é' {CANNOT_NAME}",
         ],
     ),
-    "no files": ({}, [".:1:1: directory: holds no scenario files (*.yaml, *.yml)"]),
-    "no YAML": ({"x.json": "{}"}, [".:1:1: directory: holds no scenario files (*.yaml, *.yml)"]),
+    "one name twice, once in JSON": (
+        {"x.yaml": SMALLEST, "x.json": '{"releases": []}'},
+        ["x.yaml:1:1: name: x.json is called x, too; rename one"],
+    ),
+    "no files": ({}, [f".:1:1: directory: {NO_FILES}"]),
+    "no scenario files": ({"x.toml": "", "x": SMALLEST}, [f".:1:1: directory: {NO_FILES}"]),
 }
 
 
@@ -311,7 +316,7 @@ def test_needs_a_directory(name: str, what: str, tmp_path: Path) -> None:
 
 def test_passes_over_other_files(tmp_path: Path) -> None:
     """Hidden files, other suffixes and directories below are not read."""
-    broken = dict.fromkeys((".hidden.yaml", "b.json", "c.yaml.bak", "yaml", "sub/d.yaml"), "[")
+    broken = dict.fromkeys((".hidden.yaml", "b.toml", "c.yaml.bak", "yaml", "sub/d.yaml"), "[")
     write(tmp_path, {"1.2.YAML": SMALLEST, "a.yml": SMALLEST, **broken})
     assert list(load_scenarios(tmp_path)) == ["1.2", "a"]
 

@@ -7,10 +7,11 @@ from typing import BinaryIO
 
 import click
 
-from ..document import ScenarioError
+from ..document import ScenarioError, is_json
 from ..importing import imported, scenario_text
 from ..scenario import load_scenarios, shipped_scenarios
 from .options import directory_argument, fail
+from .progress import progress_bar
 
 
 @click.command()
@@ -23,7 +24,8 @@ def check(directory: Path | None) -> None:
     """
     directory = directory or shipped_scenarios()
     try:
-        scenarios = load_scenarios(directory)
+        with progress_bar() as progress:
+            scenarios = load_scenarios(directory, progress)
     except ScenarioError as error:
         click.echo(str(error))
         raise SystemExit(1) from None
@@ -35,12 +37,13 @@ def check(directory: Path | None) -> None:
 def list_(directory: Path | None) -> None:
     """List the scenarios of DIRECTORY: name, number of releases, description."""
     try:
-        scenarios = load_scenarios(directory or shipped_scenarios())
+        with progress_bar() as progress:
+            scenarios = load_scenarios(directory or shipped_scenarios(), progress)
     except ScenarioError as error:
         fail(error)
     width = max(len(name) for name in scenarios)
     for scenario in scenarios.values():
-        count = len(scenario.definition)
+        count = scenario.release_count
         description = " ".join(scenario.description.split())
         click.echo(f"{scenario.name:<{width}}  {count:>6}  {description}".rstrip())
 
@@ -59,7 +62,8 @@ def list_(directory: Path | None) -> None:
     envvar="MOCKBM_OUTPUT",
     show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the scenario into this file, which must not be there yet.",
+    help="Write the scenario into this file, which must not be there yet; as JSON where its name "
+    "ends in .json.",
 )
 def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
     """Make a scenario file of what a real server answered.
@@ -76,7 +80,7 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
         values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
     except ScenarioError as error:
         fail(error)
-    text = scenario_text(values)
+    text = scenario_text(values, as_json=output is not None and is_json(output))
     if output is None:
         click.echo(text, nl=False)
         return

@@ -19,6 +19,7 @@ from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from ..server import MockServer, fast_is_installed
 from ..watch import Watch
 from .options import directory_argument, fail
+from .progress import progress_bar
 
 
 @click.command()
@@ -191,7 +192,8 @@ def serve(
     if fast and not fast_is_installed():
         fail("--server uvicorn: it is not installed; pip install 'mockbm[fast]' does that")
     try:
-        server = MockServer(directory, fast=fast, **options)
+        with progress_bar() as progress:
+            server = MockServer(directory, fast=fast, progress=progress, **options)
         wait = _end_by_signal()
         server.start()
         watching = Watch(server.mock) if watch else None
