@@ -127,7 +127,7 @@ class Mock:
         self.require_socket_for(self.scenario(scenario))
         self.scenario(scenario).prepare()
         self.state = _state(state, journal_size, idle_seconds)
-        self._reloads: int | None = None
+        self._reloads = 0
         self.default = Session(self, DEFAULT)
 
     def _take(self, scenarios: Mapping[str, Scenario]) -> None:
@@ -199,7 +199,7 @@ class Mock:
         with self.writing:
             told, known = self.state.reloads(), self._reloads
             self._reloads = told
-            if known is None or known == told:
+            if known == told:
                 return
             try:
                 self._load(self.state.standings(), {})

@@ -115,7 +115,7 @@ class RedisState:
                     )
                 self._put_off(pipe, standing.id)
                 if _executed(pipe):
-                    return self.look(standing.id)[0]
+                    return standing
 
     def change(self, id_: str, act: Callable[[Standing], Standing]) -> Standing | None:
         while True:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import flask
 import pytest
 from described import Described
 
 from mockbm import MockServer
+from mockbm.mock import Mock
 from mockbm.server import fast_is_installed
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["downstream"]
+
+
+STATE = os.environ.get("MOCKBM_TEST_STATE")
+"""A Redis server, where every mock in this process is to keep its state; memory if not set."""
+
+
+def pytest_configure() -> None:
+    if STATE:
+        made = Mock.__init__
+
+        def make(self: Mock, *arguments: Any, **settings: Any) -> None:
+            made(self, *arguments, **{"state": f"{STATE}#{uuid.uuid4().hex}", **settings})
+
+        Mock.__init__ = make  # type: ignore[method-assign]
 
 
 @pytest.fixture
