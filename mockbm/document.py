@@ -329,7 +329,7 @@ def _read(path: Path) -> str:
 
 
 def _unreadable(path: Path, what: str, before: str = "") -> ScenarioError:
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    line, column = jsontext.place(before, len(before))
     return ScenarioError([Problem(str(path), line, column, "file", what)])
 
 
@@ -392,7 +392,10 @@ def _compose(
                 return _compose(path, joined, filler, progress)[0], True
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = _explain(text.split("\n"), line, column, error.problem or "cannot be read")
+        lines = jsontext.LINE_END.split(text)
+        if line >= len(lines):  # PyYAML's end of a text is behind a line end, which may be missing
+            line, column = len(lines) - 1, len(lines[-1])
+        what = _explain(lines, line, column, error.problem or "cannot be read")
         raise ScenarioError([Problem(str(path), line + 1, column + 1, "YAML", what)]) from None
     except (ValueError, OverflowError) as error:  # from PyYAML's loader in Python, for \UFFFFFFFF
         raise _unreadable(path, f"not valid YAML: {error}") from None
