@@ -23,7 +23,10 @@ import atheris
 
 with atheris.instrument_imports(include=["mockbm", "yaml"]):
     from mockbm import ScenarioError, create_app
-    from mockbm.scenario import load_scenarios, shipped_scenarios
+    from mockbm.faults import FaultSchema
+    from mockbm.releases import ReleaseSchema
+    from mockbm.scenario import ScenarioSchema, load_scenarios, shipped_scenarios
+    from mockbm.selection import FILTERS
 
 LINE_END = re.compile(r"\r\n?|\n")
 KEY = "a-key-of-its-own"
@@ -38,6 +41,24 @@ TYPES = (
     "multipart/form-data",
     "text/plain",
     "",
+)
+WORDS = (
+    *(*ScenarioSchema().fields, *ReleaseSchema().fields, *FaultSchema().fields, *FILTERS),
+    *("active", "canceled", "deployed", "2024-03-04", "now-3d", "3 calls", "null", "true", "-0"),
+    *(
+        "1.10",
+        "NaN",
+        "key",
+        "API_Key",
+        "\\ud83d\\ude80",
+        "\\ud800",
+        "\x85",
+        "- ",
+        "&a ",
+        "*a",
+        "!t ",
+    ),
+    *("{", "}", "[", "]", ": ", ",", '"', "'", "|\n", "<<", "&", "=", "%00", "\r\n--x\r\n"),
 )
 BODIES = (
     b'{"status": "active", "applicationName": "taxcalculator"}',
@@ -153,6 +174,10 @@ class Bodies:
         return status, headers["X-Mockbm-Explain"], text
 
 
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -167,7 +192,15 @@ def main() -> None:
         target = (Scenarios if given.target == "scenario" else Bodies)(place)
         for number, seed in enumerate(target.seeds()):
             (corpus / str(number)).write_bytes(seed)
-        limits = [f"-max_total_time={given.seconds}", "-max_len=4096", "-timeout=20"]
+        words = Path(directory, "words")
+        spelt = (re.sub(r'[^ -!#-\[\]-~]|[\\"]', _escaped, word) for word in WORDS)
+        words.write_text("".join(f'"{word}"\n' for word in spelt))
+        limits = [
+            f"-dict={words}",
+            f"-max_total_time={given.seconds}",
+            "-max_len=4096",
+            "-timeout=20",
+        ]
         atheris.Setup(
             [sys.argv[0], *limits, f"-artifact_prefix={tempfile.gettempdir()}/", str(corpus)],
             target,
