@@ -178,6 +178,16 @@ def test_memory_is_a_few_times_that_of_the_answer(suffix: str, tmp_path: Path) -
     assert taken < 4 * answer
 
 
+def test_empty_changes_change_nothing(tmp_path: Path) -> None:
+    """A release whose list of changes is empty is one that does not change."""
+    first, second = instance(2)
+    change = {"after": "1 call", "status": "canceled"}
+    write_json(tmp_path, "t", [first | {"changes": []}, second | {"changes": [change]}])
+    with MockServer(tmp_path, "t") as server:
+        found = [ask(server, "status=canceled")[0] for _ in range(2)]
+    assert found == [0, 1]
+
+
 def test_well_formed_json_needs_no_positions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
