@@ -173,12 +173,15 @@ class Document:
         self._lists_seen: set[int] = set()
         self._repeats = 0
         text = _read(path)
-        stand_ins = {} if is_json(path) else _stand_ins(text)
-        self._shown = {ord(stand_in): end for end, stand_in in stand_ins.items()}
+        self._shown: dict[int, str] = {}
         if is_json(path):
             self._root = _compose_json(path, text)
         else:
-            self._root = _compose(path, text.translate(str.maketrans(stand_ins)), progress)
+            stand_ins, filler = _stand_ins(text)
+            for_loader = text.translate(str.maketrans(stand_ins))
+            self._root, filled = _compose(path, for_loader, filler, progress)
+            self._shown = {ord(stand_in): end for end, stand_in in stand_ins.items()}
+            self._shown |= {ord(filler): ""} if filled else {}
         self.values = None if self._root is None else self._value(self._root, typed=True)
 
     def add(self, messages: Mapping[Any, Any]) -> None:
@@ -206,7 +209,7 @@ class Document:
             seen.add(id(node))
             if isinstance(node, MappingNode):
                 for key, value in node.value:
-                    name = key.value if isinstance(key, ScalarNode) else "?"
+                    name = self._text(key) if isinstance(key, ScalarNode) else "?"
                     left += [((*where, name), key), ((*where, name), value)]
             else:
                 left += [((*where, number), item) for number, item in enumerate(node.value)]
@@ -220,7 +223,7 @@ class Document:
                 node = name = node.value[part]
             elif isinstance(node, MappingNode):
                 for key, value in node.value:
-                    if key.value == part:
+                    if isinstance(key, ScalarNode) and self._text(key) == part:
                         name, node = key, value
                         break
         return name if the_name else node
@@ -289,11 +292,14 @@ class Document:
         return values
 
 
-def _stand_ins(text: str) -> dict[str, Any]:
-    """For each line end that PyYAML must not see, a character that the text does not have."""
+def _stand_ins(text: str) -> tuple[dict[str, Any], str]:
+    """For each line end that PyYAML must not see, a character that the text does not have.
+
+    And one more, which fills up what becomes shorter, so that positions stay as they are.
+    """
     ends = [end for end in _LINE_ENDS if end in text]
-    unused = (chr(code) for code in range(0xFDD0, 0xFDF0) if chr(code) not in text)
-    return dict(zip(ends, unused, strict=False))
+    unused = [chr(code) for code in range(0xFDD0, 0xFDF0) if chr(code) not in text]
+    return dict(zip(ends, unused, strict=False)), unused[-1] if unused else ""
 
 
 def _read(path: Path) -> str:
@@ -323,7 +329,7 @@ def _read(path: Path) -> str:
 
 
 def _unreadable(path: Path, what: str, before: str = "") -> ScenarioError:
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    line, column = jsontext.place(before, len(before))
     return ScenarioError([Problem(str(path), line, column, "file", what)])
 
 
@@ -372,28 +378,34 @@ class _Source:
         return piece
 
 
-def _compose(path: Path, text: str, progress: Progress | None = None) -> Node | None:
+def _compose(
+    path: Path, text: str, filler: str, progress: Progress | None
+) -> tuple[Node | None, bool]:
+    """The nodes of a text, and whether the filler is in them."""
     try:
         source = _Source(text, progress) if progress and text else text
-        root: Node | None = _Loader(source).get_single_node()
+        return _Loader(source).get_single_node(), False
     except yaml.MarkedYAMLError as error:
         if "invalid Unicode character escape" in (error.problem or ""):
-            joined = _SURROGATES.sub(_join_surrogates, text)
+            joined = _SURROGATES.sub(lambda match: _join_surrogates(match, filler), text)
             if joined != text:
-                return _compose(path, joined, progress)
+                return _compose(path, joined, filler, progress)[0], True
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = _explain(text.split("\n"), line, column, error.problem or "cannot be read")
+        lines = jsontext.LINE_END.split(text)
+        if line >= len(lines):  # PyYAML's end of a text is behind a line end, which may be missing
+            line, column = len(lines) - 1, len(lines[-1])
+        what = _explain(lines, line, column, error.problem or "cannot be read")
         raise ScenarioError([Problem(str(path), line + 1, column + 1, "YAML", what)]) from None
     except (ValueError, OverflowError) as error:  # from PyYAML's loader in Python, for \UFFFFFFFF
         raise _unreadable(path, f"not valid YAML: {error}") from None
-    return root
 
 
-def _join_surrogates(match: re.Match[str]) -> str:
-    """Two escapes of one letter beyond 16 bits, as JSON writes it, as the one that YAML knows."""
+def _join_surrogates(match: re.Match[str], filler: str) -> str:
+    """Two escapes of one letter beyond 16 bits, as JSON writes it, which YAML does not know."""
     high, low = int(match[2], 16), int(match[3], 16)
-    return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+    letter = chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+    return match[1] + letter.ljust(12, filler) if filler else match[1] + letter
 
 
 def _explain(lines: list[str], line: int, column: int, problem: str) -> str:

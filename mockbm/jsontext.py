@@ -19,7 +19,7 @@ from yaml.resolver import BaseResolver
 
 _TOKEN = re.compile(r'[{}\[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^ \t\r\n{}\[\],:"]+')
 _CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?Infinity|NaN)')
-_LINE_END = re.compile(r"\r\n?|\n")
+LINE_END = re.compile(r"\r\n?|\n")
 _SPACE = " \t\r\n"
 _WORD = re.compile(r"[\w.+-]{1,40}")
 
@@ -113,7 +113,7 @@ class _Composer:
     def __init__(self, text: str, most: int) -> None:
         self._text = text
         self._most = most
-        self._lines = [0, *(match.end() for match in _LINE_END.finditer(text))]
+        self._lines = [0, *(match.end() for match in LINE_END.finditer(text))]
         self._tokens: Iterator[re.Match[str]] = _TOKEN.finditer(text)
 
     def root(self) -> Node:
@@ -157,7 +157,7 @@ class _Composer:
 def place(text: str, at: int) -> tuple[int, int]:
     """Line and column of a position, counted from 1."""
     before = text[:at]
-    ends = [match.end() for match in _LINE_END.finditer(before)]
+    ends = [match.end() for match in LINE_END.finditer(before)]
     return len(ends) + 1, at - (ends[-1] if ends else 0) + 1
 
 

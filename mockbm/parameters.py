@@ -172,7 +172,10 @@ def _body_parameters(request: Request) -> Iterator[Parameter]:
 
 def _multipart(request: Request) -> Iterator[Parameter]:
     for name, value in request.form.items(multi=True):
-        yield Parameter(name, value, "form")
+        if name is not None:
+            yield Parameter(name, value, "form")
+    if None in request.form or None in request.files:
+        raise _UnreadableError("a part of the multipart form has no name")
     for name in request.files:
         raise _UnreadableError(f"{printable(name)} came as a file; send it as a plain field")
     end = f"--{request.mimetype_params.get('boundary')}--".encode()

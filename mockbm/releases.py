@@ -231,10 +231,15 @@ def _load_well_formed(
 
 
 class Kept(Sequence[Release]):
-    """Releases as loaded, packed as tightly as they go; each look at one unpacks it anew."""
+    """Releases as loaded, packed as tightly as they go; each look at one unpacks it anew.
+
+    changing, told_from_now: the releases that change, and whether a date is told from now.
+    """
 
     def __init__(self, releases: Sequence[Release]) -> None:
         self._length = len(releases)
+        self.changing = tuple(release for release in releases if release.get("changes"))
+        self.told_from_now = any(map(is_told_from_now, releases))
         starts = range(0, self._length, _PACKED_TOGETHER)
         self._packs = [marshal.dumps(list(releases[at : at + _PACKED_TOGETHER])) for at in starts]
 
@@ -284,11 +289,10 @@ DATES = ("createdOn", "canceledOn", "targetDate")
 
 def is_told_from_now(release: Release) -> bool:
     """Whether a date of this release, or of a change of it, is told from now."""
-    return any(
-        str(item.get(name, "")).startswith("now")
-        for item in (release, *release.get("changes", ()))
-        for name in DATES
-    )
+    for name in DATES:
+        if release.get(name, "").startswith("now"):
+            return True
+    return any(map(is_told_from_now, release.get("changes", ())))
 
 
 def resolved(release: Release, now: datetime) -> Release:

@@ -104,7 +104,9 @@ class Scenario:
     def _facts(self) -> tuple[int, tuple[Release, ...], bool]:
         """What is to be known of the definition without looking at it again."""
         definition = self.definition
-        changing = tuple(release for release in definition if "changes" in release)
+        if isinstance(definition, Kept):
+            return len(definition), definition.changing, definition.told_from_now
+        changing = tuple(release for release in definition if release.get("changes"))
         return len(definition), changing, any(map(is_told_from_now, definition))
 
     @property

@@ -115,9 +115,11 @@ class _Texts:
 class Releases:
     """The releases of one scenario, in the order of the answer, rendered once and indexed.
 
-    releases: as `completed` made them. Never changed after it is made, so any number of threads
-    may read it. Finding the releases that match costs as much as the rarest filter value has
-    releases, however many there are.
+    releases: as `completed` made them; they are not kept.
+
+    Any number of threads may use it: nothing changes after it is made but `_bits`, which remembers.
+    Finding the releases that match costs as much as the rarest filter value has releases, however
+    many there are.
     """
 
     def __init__(self, releases: Iterable[Release], *, as_written: bool = False) -> None:

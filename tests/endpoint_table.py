@@ -226,6 +226,18 @@ TABLE = [
         "body: status came as a file; send it as a plain field\n",
         'status"; filename="a.txt"\r\n\r\nactive',
     ),
+    in_form(
+        "a part without a name",
+        "body: a part of the multipart form has no name\n",
+        "--edge\r\nContent-Disposition: form-data\r\n\r\nactive\r\n--edge--\r\n",
+        headers=PARTS,
+    ),
+    in_form(
+        "a file without a name",
+        "body: a part of the multipart form has no name\n",
+        '--edge\r\nContent-Disposition: form-data; filename="a"\r\n\r\nactive\r\n--edge--\r\n',
+        headers=PARTS,
+    ),
     in_form("a multipart form without its boundary", "boundary", "status=active", headers=PARTS),
     # Names.
     Row("names in other cases", [6], "STATUS=active&pipelinename=Release&applicationID=3"),

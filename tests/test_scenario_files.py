@@ -5,6 +5,7 @@ The traps of single values are in test_scenario_values.py, which has the same ki
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -70,6 +71,11 @@ ROWS = [
         "BOM, then latin-1",
         b"\xef\xbb\xbfreleases: []\ndescription: caf\xe9\n",
         f"2:17: file: not UTF-8: byte 0xe9; {NOT_UTF8}",
+    ),
+    refused(
+        "lines that end as on other systems",
+        b"releases: []\rorder:\r\ndescription: \xe9",
+        f"3:14: file: not UTF-8: byte 0xe9; {NOT_UTF8}",
     ),
     refused("BOM and junk", b"\xef\xbb\xbfr\xff", f"1:2: file: not UTF-8: byte 0xff; {NOT_UTF8}"),
     refused(
@@ -166,6 +172,11 @@ ROWS = [
         "unclosed bracket",
         "releases: [\n",
         "2:1: YAML: a bracket is opened and not closed before here, or one too many is closed",
+    ),
+    refused(
+        "unclosed bracket, and no line end",
+        "releases: [",
+        "1:12: YAML: a bracket is opened and not closed before here, or one too many is closed",
     ),
     refused("unclosed brace", "releases:\n- {id: 1\n- {id: 2}\n", f"3:3: {BRACKET}"),
     refused("no comma", "releases: [{id: 1 number: 2}]\n", f"1:25: {BRACKET}"),
@@ -425,9 +436,9 @@ files = st.builds(bytes.__add__, st.sampled_from([b"", b"\xef\xbb\xbf"]), conten
 def test_any_file_is_served_or_refused(content: bytes, tmp_path: Path) -> None:
     """Whatever a file holds, it is served, or else each of its problems has a place in it."""
     found = outcome(tmp_path, content)
-    lines = len(content.decode(errors="replace").splitlines())
+    lines = re.split(r"\r\n?|\n", content.decode(errors="replace"))
     for problem in found:
         if isinstance(problem, str):
             _, line, column, _ = problem.split(":", 3)
-            assert 1 <= int(line) <= lines + 1
-            assert int(column) >= 1
+            assert 1 <= int(line) <= len(lines)
+            assert 1 <= int(column) <= len(lines[int(line) - 1]) + 1

@@ -218,6 +218,10 @@ ROWS = [
     no_date("2024-03-04T23:59:60Z", NO_SUCH_DATE),
     no_date("2023-02-29", NO_SUCH_DATE),
     no_date("0000-01-01", NO_SUCH_DATE),
+    no_date("0000-01-01T00:00:00.0000000Z", NO_SUCH_DATE),
+    no_date("2023-02-29T00:00:00.0000000Z", NO_SUCH_DATE),
+    no_date("2024-03-04T24:00:00.0000000Z", NO_SUCH_DATE),
+    no_date("2024-13-04T00:00:00.0000000Z", NO_SUCH_DATE),
     no_date("0001-01-01T00:00+00:01", "is, in UTC, outside the years 1 to 9999"),
     no_date("9999-12-31T23:59:59-00:01", "is, in UTC, outside the years 1 to 9999"),
     refused(

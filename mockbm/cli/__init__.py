@@ -47,7 +47,7 @@ class _Commands(click.Group):
 def main() -> None:
     """A mock of BuildMaster's Get Releases endpoint, answering from scenario files.
 
-    A scenario is one YAML file: a complete, named state of the mocked instance. Without a
+    A scenario is one YAML or JSON file: a complete, named state of the mocked instance. Without a
     DIRECTORY, the scenarios that come with mockbm are used.
 
     \b
