@@ -17,7 +17,7 @@ NOT_DESCRIBED = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 NOT_DESCRIBED_OF_ADMIN = {
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 }
-"""What is answered where the document has no call: 404 and 405."""
+"""What is answered where the document has no call: 404, 405, and 400 to what has no path at all."""
 
 
 class Described:
@@ -45,7 +45,7 @@ class Described:
         if "anycase" in path:
             path = "/api/releases"
         operation = self.document["paths"].get(path, {}).get(method)
-        if operation is None and response.status_code in (404, 405):
+        if operation is None and response.status_code in (400, 404, 405):
             is_admin = request.path.startswith("/__admin") and "X-Mockbm-Explain" not in (
                 response.headers
             )

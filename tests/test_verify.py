@@ -443,7 +443,7 @@ def test_a_drift_is_found_and_none_is_invented(row: Row) -> None:
     """Each drift is one finding for each cause, and the report keeps what is secret."""
     with serving(row.drift) as server:
         result = verified(server.url, "--sample", 4, "--key-in-query")
-        methods = {entry.method for entry in server.mock.default.view.journal.entries()}
+        methods = {entry.method for entry in server.mock.default.view.journal.all()}
     found = re.findall(r"^\d+\. (.*)$", result.stdout, re.MULTILINE)
     assert (result.exit_code, sorted(found)) == (1, sorted(row.expected))
     assert keeps_secrets(result.output)
@@ -467,7 +467,7 @@ def test_nothing_is_found_where_nothing_differs(name: str) -> None:
     """A server that answers as the mock does passes, whatever its releases are."""
     with serving(values=None, scenario=name) as server:
         result = verified(server.url, "--json", "--key-in-query", key="abc12345")
-        entries = server.mock.default.view.journal.entries()
+        entries = server.mock.default.view.journal.all()
     assert (result.exit_code, differences(result)) == (0, [])
     report = json.loads(result.stdout)
     assert report["requests"] == entries[-1].number
@@ -513,7 +513,7 @@ def test_what_was_asked_for_is_announced() -> None:
     """The command says how many requests there will be, and keeps to it."""
     with serving() as server:
         result = verified(server.url, "--key-in-query")
-        sent = server.mock.default.view.journal.entries()[-1].number
+        sent = server.mock.default.view.journal.all()[-1].number
     most = re.search(r"at most (\d+) times, with GET, HEAD and POST only", result.stderr)
     assert most is not None
     assert sent <= int(most[1]) < sent + 5
@@ -613,7 +613,7 @@ def test_a_redirect_does_not_get_the_key() -> None:
         moved = Answer("302 Found", {"Location": f"{elsewhere.url}/api/releases"}, b"")
         with serving(lambda _ask, _environ: moved) as server:
             result = verified(server.url)
-        assert elsewhere.mock.default.view.journal.entries() == []
+        assert elsewhere.mock.default.view.journal.all() == []
     assert result.exit_code == 2
     assert "redirects elsewhere, perhaps to a login page; redirects are not followed" in (
         result.stderr
@@ -668,7 +668,7 @@ def test_a_certificate_of_its_own(certificate: tuple[Path, Path], tmp_path: Path
     (tmp_path / "none.pem").write_text("none")
     with serving() as server, over_tls(server.app, certificate) as url:
         distrusted = verified(url)
-        asked = server.mock.default.view.journal.entries()
+        asked = server.mock.default.view.journal.all()
         trusted = verified(url, "--ca-file", certificate[0])
         unread = verified(url, "--ca-file", tmp_path / "none.pem")
     assert (distrusted.exit_code, asked) == (2, [])
@@ -755,7 +755,7 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     kept.write_text("mine")
     with serving() as server:
         result = verified(server.url, "--scenario-out", kept)
-        assert server.mock.default.view.journal.entries() == []
+        assert server.mock.default.view.journal.all() == []
     assert (result.exit_code, kept.read_text()) == (2, "mine")
     assert result.stderr == f"{kept} is there already; --scenario-out writes a new file\n"
 
