@@ -89,3 +89,25 @@ def test_the_vendors_line_is_answered() -> None:
     with MockServer() as server:
         printed = shell(line.replace('"http://127.0.0.1:8080', f'-sS "{server.url}'), README.parent)
     assert re.findall(r'"id":(\d+)', printed)[:2] == ["4", "1"]
+
+
+RECIPES = {
+    "py": ("test_recipe.py", (sys.executable, "-m", "pytest", "-q")),
+    "javascript": ("recipe.test.js", ("node", "--test")),
+    "java": ("Releases.java", ("java",)),
+}
+
+
+@pytest.mark.parametrize("language", RECIPES)
+def test_recipes_run(language: str, tmp_path: Path) -> None:
+    """Each recipe whose tool is installed passes against a running mock."""
+    name, command = RECIPES[language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    found = blocks(language)
+    assert found
+    for block in found:
+        (tmp_path / name).write_text(block)
+        with MockServer() as server:
+            environment = {**os.environ, "MOCKBM_URL": server.url}
+            subprocess.run([*command, name], cwd=tmp_path, env=environment, check=True)
