@@ -22,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 
 from . import limits
 from .api import BREAK, PAUSE
@@ -52,7 +53,7 @@ class FastServer:
         self._pool = ThreadPoolExecutor(limits.THREADS + limits.MAX_PAUSING, "mockbm")
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         config = uvicorn.Config(
-            self._answer,
+            self._serve,
             http=partial(_Protocol, memory),  # type: ignore[arg-type]
             interface="asgi3",
             ws="none",
@@ -80,6 +81,14 @@ class FastServer:
         self._server.should_exit = True
         self._thread.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        protocol: _Protocol = scope[PROTOCOL]
+        try:
+            await self._answer(scope, receive, send)
+        except (ClientDisconnected, RuntimeError):
+            if not protocol.transport.is_closing():  # else nobody is there to hear the answer
+                raise
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, as uvicorn tells it."""

@@ -158,7 +158,7 @@ class Mock:
         """
 
         def again(standing: Standing) -> Standing:
-            return anew(replace(standing, era=standing.era + 1))
+            return anew(standing, era=standing.era + 1)
 
         with self.writing:
             standings = {item.id: item for item in self.standings()}
@@ -214,6 +214,7 @@ class Mock:
         """
         start = self.scenario(self._start if scenario is None else scenario)
         self.require_socket_for(start)
+        start.prepare()
         key = secrets.token_urlsafe(KEY_BYTES)
         standing = self._fresh(session_id(key), label, start)
         if self.state.open(standing, self.max_sessions) is None:
@@ -308,8 +309,10 @@ class Mock:
 
         scenario: the one that is active then, where it is known already.
         """
-        self.standing(id_)
         changed = self.state.change(id_, act)
+        if changed is None and id_ == DEFAULT:
+            self._default()
+            changed = self.state.change(id_, act)
         if changed is None:
             raise UnknownName("session", id_)
         if scenario is not None:

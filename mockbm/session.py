@@ -169,8 +169,8 @@ class Session:
 
         def fresh(standing: Standing) -> Standing:
             era = standing.era if parent else standing.era + 1
-            started = replace(standing, scenario=standing.start, values=None, clock=clock)
-            return anew(replace(started, revision=0, era=era))
+            later = anew(standing, scenario=standing.start, values=None, clock=clock, era=era)
+            return replace(later, revision=1)
 
         self._mock.change(self.id, fresh)
         self._mock.state.journal(self.id).restart()
@@ -216,7 +216,7 @@ class Session:
     def _begin_at(self, clock: Clock) -> None:
         self._mock.change(
             self.id,
-            lambda standing: anew(replace(standing, clock=clock, era=standing.era + 1)),
+            lambda standing: anew(standing, clock=clock, era=standing.era + 1),
         )
 
     def _switch(self, scenario: Scenario, values: Any) -> None:
@@ -225,18 +225,21 @@ class Session:
         def switched(standing: Standing) -> Standing:
             if standing.parent is not None:
                 raise RuntimeError("this session belongs to a key that is pinned to its scenario")
-            return anew(replace(standing, scenario=scenario.name, values=values))
+            return anew(standing, scenario=scenario.name, values=values)
 
         self._mock.change(self.id, switched, scenario)
 
 
-def anew(standing: Standing) -> Standing:
-    """The standing after its active scenario has begun anew."""
+def anew(standing: Standing, *, clock: Clock | None = None, **changes: Any) -> Standing:
+    """The standing after some changes, and after its active scenario has begun anew."""
+    clock = clock or standing.clock
     return replace(
         standing,
-        began=standing.clock.now(),
+        clock=clock,
+        began=clock.now(),
         revision=standing.revision + 1,
         epoch=standing.epoch + 1,
+        **changes,
     )
 
 

@@ -579,12 +579,13 @@ def test_without_a_browser_they_are_skipped_or_fail(pytester: pytest.Pytester) -
         "-p",
         "no:randomly",
     ]
+    tests = Path(__file__).parent
     for required, expected in (("", "1 skipped"), ("1", "1 error")):
         env = {**os.environ, "PATH": "/nowhere", "MOCKBM_CHROMIUM": ""}
         done = subprocess.run(
             command,
             cwd=pytester.path,
-            env={**env, "MOCKBM_REQUIRE_BROWSER": required},
+            env={**env, "MOCKBM_REQUIRE_BROWSER": required, "PYTHONPATH": str(tests)},
             capture_output=True,
             text=True,
             timeout=60,

@@ -21,8 +21,10 @@ from mockbm import create_app
 @pytest.fixture
 def app() -> Flask:
     """An application that has answered before, so that nothing is made for the first time."""
-    app = create_app()
+    app = create_app(remember=False)
     ask(app, "releaseNumber=1")
+    ask(app, "status=active")
+    app.extensions["mockbm"].open_session("empty").end()
     return app
 
 
