@@ -195,16 +195,20 @@ class Mock:
         self._take(scenarios)
 
     def _catch_up(self) -> None:
-        """Read the files again because another process has, and told so."""
+        """Read the files again because another process has, and told so.
+
+        Raises: ConnectionError where they have problems by now: what others serve is not known.
+        """
         with self.writing:
-            told, known = self.state.reloads(), self._reloads
-            self._reloads = told
-            if known == told:
+            told = self.state.reloads()
+            if self._reloads == told:
                 return
             try:
                 self._load(self.state.standings(), {})
-            except ScenarioError:
-                return  # it goes on with what it had, and its health tells the problems
+            except ScenarioError as error:
+                text = f"another process has read scenario files that have problems now: {error}"
+                raise ConnectionError(text) from None
+            self._reloads = told
 
     def open_session(self, scenario: str | None = None, label: str = "") -> Session:
         """A new session with a fresh API key, in the scenario that is active at the start.

@@ -602,7 +602,7 @@ def test_a_server_that_asks_to_wait() -> None:
     values = {**RICH, "faults": [fault]}
     with serving(values=values) as server:
         result = verified(server.url, "--json")
-        waited = server.mock.default.view.journal.entries(status=429)
+        waited = server.mock.default.requests(status=429)
     assert (result.exit_code, differences(result)) == (0, [])
     assert len(waited) == 2
 
