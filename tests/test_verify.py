@@ -804,4 +804,4 @@ def test_with_files_in_a_process_of_its_own(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f" requests, 4 releases: {server.url}\n")
-    assert "403" not in done.stderr
+    assert "403" not in done.stderr.replace(server.url, "")  # its port may have it
