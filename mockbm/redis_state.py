@@ -31,7 +31,7 @@ from .state import DEFAULT, Result, Standing, idle_ending
 from .times import Clock
 
 KEPT = 30 * 24 * 3600
-"""Seconds without a use after which the default session ends, and what is left of the others."""
+"""Seconds after which whatever nobody uses ends, the default session too."""
 
 PATIENCE = 2.0
 """Seconds that a call waits for Redis before it gives up."""
@@ -214,7 +214,7 @@ class RedisState:
         return f"{self._mock}:{kind}:{id_}"
 
     def _put_off(self, pipe: Any, id_: str) -> None:
-        seconds = KEPT if id_ == DEFAULT else self._idle_seconds
+        seconds = KEPT if id_ == DEFAULT else min(self._idle_seconds, KEPT)
         for key in (self._key("session", id_), self._key("journal", id_), self._key("pins", id_)):
             pipe.pexpire(key, int(seconds * 1000))
 

@@ -10,7 +10,7 @@ import click
 from ..document import ScenarioError, is_json
 from ..importing import imported, scenario_text
 from ..scenario import load_scenarios, shipped_scenarios
-from .options import directory_argument, fail
+from .options import directory_argument, fail, option
 from .progress import progress_bar
 
 
@@ -50,17 +50,13 @@ def list_(directory: Path | None) -> None:
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")
-@click.option(
+@option(
     "--anonymize",
-    envvar="MOCKBM_ANONYMIZE",
-    show_envvar=True,
     is_flag=True,
     help="Call persons Person1, Person2, ...",
 )
-@click.option(
+@option(
     "--output",
-    envvar="MOCKBM_OUTPUT",
-    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the scenario into this file, which must not be there yet; as JSON where its name "
     "ends in .json.",

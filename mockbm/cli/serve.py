@@ -18,153 +18,107 @@ from ..journal import DEFAULT_SIZE, Entry
 from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from ..server import MockServer, fast_is_installed
 from ..watch import Watch
-from .options import directory_argument, fail
+from .options import directory_argument, fail, option
 from .progress import progress_bar
 
 
 @click.command()
 @directory_argument
-@click.option(
+@option(
     "--host",
-    envvar="MOCKBM_HOST",
-    show_envvar=True,
     default="127.0.0.1",
-    show_default=True,
     help="Listen here.",
 )
-@click.option(
+@option(
     "--port",
-    envvar="MOCKBM_PORT",
-    show_envvar=True,
     type=click.IntRange(0, 65535),
     default=8080,
-    show_default=True,
     help="Listen on this port; 0 takes any free one.",
 )
-@click.option(
+@option(
     "--server",
     "choice",
-    envvar="MOCKBM_SERVER",
-    show_envvar=True,
     type=click.Choice(["auto", "waitress", "uvicorn"]),
     default="auto",
-    show_default=True,
     help="What listens; auto is uvicorn where the extra `fast` is installed, else waitress.",
 )
-@click.option(
+@option(
     "--scenario",
-    envvar="MOCKBM_SCENARIO",
-    show_envvar=True,
     help="The scenario active at the start.",
 )
-@click.option(
+@option(
     "--strict/--no-strict",
-    envvar="MOCKBM_STRICT",
-    show_envvar=True,
     default=True,
-    show_default=True,
     help="Refuse unknown parameters, as BuildMaster does, or ignore them.",
 )
-@click.option(
+@option(
     "--journal-size",
-    envvar="MOCKBM_JOURNAL_SIZE",
-    show_envvar=True,
     type=click.IntRange(1),
     default=DEFAULT_SIZE,
-    show_default=True,
     help="Requests that the journal of each session keeps.",
 )
-@click.option(
+@option(
     "--max-sessions",
-    envvar="MOCKBM_MAX_SESSIONS",
-    show_envvar=True,
     type=click.IntRange(1),
     default=MAX_SESSIONS,
-    show_default=True,
     help="Sessions that there may be at a time.",
 )
-@click.option(
+@option(
     "--session-idle",
     "idle_seconds",
-    envvar="MOCKBM_SESSION_IDLE",
-    show_envvar=True,
     type=click.FloatRange(0, min_open=True),
     default=IDLE_SECONDS,
-    show_default=True,
     help="Seconds without a request after which a session ends.",
 )
-@click.option(
+@option(
     "--clock",
-    envvar="MOCKBM_CLOCK",
-    show_envvar=True,
     metavar="DATE",
     help="Let every session's clock stand at this moment at first, for answers that are the same "
     "on any day.",
 )
-@click.option(
+@option(
     "--state",
-    envvar="MOCKBM_STATE",
-    show_envvar=True,
     metavar="URL",
     default="memory",
-    show_default=True,
     help="Keep what is active, sessions and journals at redis://HOST:PORT, together with other "
     "mocks that do. Needs the extra 'redis'.",
 )
-@click.option(
+@option(
     "--remember/--no-remember",
-    envvar="MOCKBM_REMEMBER",
-    show_envvar=True,
     default=True,
-    show_default=True,
     help="Give an answer that was made once again, instead of making it again.",
 )
-@click.option(
+@option(
     "--admin/--no-admin",
     "admin_api",
-    envvar="MOCKBM_ADMIN",
-    show_envvar=True,
     default=True,
-    show_default=True,
     help="Whether there is an admin API at all.",
 )
-@click.option(
+@option(
     "--admin-token",
-    envvar="MOCKBM_ADMIN_TOKEN",
-    show_envvar=True,
     help="What callers of the admin API must send as 'Authorization: Bearer TOKEN'. Without it, "
     "they must call from this machine; off loopback, a token is made and printed.",
 )
-@click.option(
+@option(
     "--allowed-host",
     "allowed_hosts",
-    envvar="MOCKBM_ALLOWED_HOST",
-    show_envvar=True,
     multiple=True,
     metavar="NAME",
     help="A further name by which the admin API may be called, such as that of a container.",
 )
-@click.option(
+@option(
     "--watch/--no-watch",
-    envvar="MOCKBM_WATCH",
-    show_envvar=True,
     default=False,
-    show_default=True,
     help="Read the scenario files again when they change.",
 )
-@click.option(
+@option(
     "--log",
-    envvar="MOCKBM_LOG",
-    show_envvar=True,
     type=click.Choice(["text", "json", "off"]),
     default="text",
-    show_default=True,
     help="How to write a line for each request, on standard error.",
 )
-@click.option(
+@option(
     "--port-file",
-    envvar="MOCKBM_PORT_FILE",
-    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the port into this file once the mock listens.",
 )
@@ -191,23 +145,12 @@ def serve(
     fast = choice == "uvicorn" or (choice == "auto" and fast_is_installed())
     if fast and not fast_is_installed():
         fail("--server uvicorn: it is not installed; pip install 'mockbm[fast]' does that")
-    try:
-        with progress_bar() as progress:
-            server = MockServer(directory, fast=fast, progress=progress, **options)
-        wait = _end_by_signal()
-        server.start()
-        watching = Watch(server.mock) if watch else None
-    except (ScenarioError, UnknownName, ValueError) as error:
-        fail(error)
-    except OSError as error:
-        code = error.errno or 0  # below 0 where the name of the host is not known
-        why = os.strerror(code) if code > 0 else error.strerror
-        fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
+    server = _started(directory, fast=fast, **options)
+    wait = _end_by_signal()
+    watching = Watch(server.mock) if watch else None
     try:
         if port_file:
-            unfinished = port_file.with_name(f"{port_file.name}.{os.getpid()}")
-            unfinished.write_text(f"{server.port}\n")
-            unfinished.replace(port_file)  # so that nobody reads half of it
+            _write_port(port_file, server.port)
         click.echo(
             f"mockbm listening on {server.url} (scenario {server.active}"
             f"{', server uvicorn' if fast else ''}); try: "
@@ -216,14 +159,38 @@ def serve(
         if options["admin_api"] and server.admin_token and not options["admin_token"]:
             click.echo(f"mockbm admin token: {server.admin_token}")
         wait()
-    except OSError as error:
-        fail(f"cannot write the port file: {error}")
+    except ConnectionError as error:  # of the state
+        fail(error)
     finally:
         if watching:
             watching.stop()
         server.stop()
         if port_file:
             port_file.unlink(missing_ok=True)
+
+
+def _started(directory: Path | None, **options: Any) -> MockServer:
+    """A mock that listens; where there can be none, the command ends with the reason."""
+    try:
+        with progress_bar() as progress:
+            server = MockServer(directory, progress=progress, **options)
+        server.start()
+    except (ScenarioError, UnknownName, ValueError) as error:
+        fail(error)
+    except OSError as error:
+        code = error.errno or 0  # below 0 where the name of the host is not known
+        why = os.strerror(code) if code > 0 else error.strerror
+        fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
+    return server
+
+
+def _write_port(path: Path, port: int) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(f"{port}\n")
+        unfinished.replace(path)  # so that nobody reads half of it
+    except OSError as error:
+        fail(f"cannot write the port file: {error}")
 
 
 class _JsonLines(logging.Formatter):

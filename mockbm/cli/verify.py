@@ -13,70 +13,54 @@ from ..document import ScenarioError
 from ..importing import scenario_text
 from ..verify import CannotVerify, Model, Privacy, Server
 from ..verify import verify as compared
+from .options import option
 
 MAX_KEY = 10_000
 """Bytes of the key's file that are read."""
 
 
 @click.command()
-@click.option(
+@option(
     "--url",
     envvar="MOCKBM_VERIFY_URL",
-    show_envvar=True,
     required=True,
     help="The base URL of the server, such as https://buildmaster.example.",
 )
-@click.option(
+@option(
     "--api-key-file",
-    envvar="MOCKBM_API_KEY_FILE",
-    show_envvar=True,
     required=True,
     type=click.File("rb"),
     help="The file that holds the API key; - is the standard input.",
 )
-@click.option(
+@option(
     "--sample",
-    envvar="MOCKBM_SAMPLE",
-    show_envvar=True,
     type=click.IntRange(1, 100),
     default=3,
-    show_default=True,
     help="How many values of each filter are asked for.",
 )
-@click.option(
+@option(
     "--timeout",
-    envvar="MOCKBM_TIMEOUT",
-    show_envvar=True,
     type=click.FloatRange(0, min_open=True),
     default=30,
-    show_default=True,
     help="Seconds that one answer may take.",
 )
-@click.option(
+@option(
     "--ca-file",
-    envvar="MOCKBM_CA_FILE",
-    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Certificates to trust (PEM), for a server with one of its own.",
 )
-@click.option(
+@option(
     "--key-in-query",
-    envvar="MOCKBM_KEY_IN_QUERY",
-    show_envvar=True,
     is_flag=True,
     help="Try the API key in the URL, too, where the server and proxies may log it.",
 )
-@click.option(
+@option(
     "--show-names",
-    envvar="MOCKBM_SHOW_NAMES",
-    show_envvar=True,
     is_flag=True,
     help="Show the names of persons, instead of Person1, Person2, ...",
 )
-@click.option(
+@option(
     "--scenario-out",
-    envvar="MOCKBM_SCENARIO_OUT",
-    show_envvar=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the server's releases as a scenario into this file, which must not be there yet.",
 )
