@@ -14,8 +14,9 @@ from marshmallow import ValidationError
 
 from .document import MAX_DEPTH, Problem, ScenarioError, flatten, spell
 from .fields import write_json
+from .loading import UNTYPED
 from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed, load_releases
-from .scenario import ORDERS, UNTYPED
+from .scenario import ORDERS
 from .selection import Releases
 
 PERSONS = re.compile(r"(by|user|username|email|person)$", re.IGNORECASE)

@@ -19,13 +19,8 @@ from pathlib import Path
 from .document import Problem, Progress, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE
-from .scenario import (
-    DEFAULT_API_KEY,
-    Scenario,
-    inline_scenario,
-    load_scenarios,
-    shipped_scenarios,
-)
+from .loading import inline_scenario, load_scenarios, shipped_scenarios
+from .scenario import DEFAULT_API_KEY, Scenario
 from .selection import FilterSchema
 from .session import Run, Session, View, anew, clock_at
 from .state import DEFAULT, MemoryState, Standing, State

@@ -12,8 +12,9 @@ from marshmallow import ValidationError
 from .faults import Counts, Verdict, judge
 from .fields import Date
 from .journal import Entry, Journal, narrowed
+from .loading import inline_scenario
 from .memory import Answer
-from .scenario import Scenario, Stages, inline_scenario
+from .scenario import Scenario, Stages
 from .selection import Filters, Releases
 from .state import Result, Standing, State
 from .times import Clock, duration, moment, outgoing

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 from .document import ScenarioError
+from .loading import scenario_files
 from .mock import Mock
-from .scenario import scenario_files
 
 INTERVAL = 0.5
 """Seconds from one look to the next."""

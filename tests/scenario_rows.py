@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mockbm import ScenarioError
-from mockbm.scenario import load_scenarios
+from mockbm.loading import load_scenarios
 
 LEFT_OUT = "(left out)"
 """Stands for a property that the answer does not have."""
@@ -78,7 +78,7 @@ LOAD = """
 import sys
 from pathlib import Path
 from mockbm import ScenarioError
-from mockbm.scenario import load_scenarios
+from mockbm.loading import load_scenarios
 try:
     for scenario in load_scenarios(Path(sys.argv[1])).values():
         body = scenario.releases.body(range(len(scenario.releases)))

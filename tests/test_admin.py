@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from mockbm import MockServer, __version__
-from mockbm.scenario import shipped_scenarios
+from mockbm.loading import shipped_scenarios
 
 NAMES = sorted(path.stem for path in shipped_scenarios().glob("*.yaml"))
 

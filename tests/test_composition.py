@@ -25,8 +25,9 @@ from scenario_rows import (
 )
 
 from mockbm import ScenarioError
+from mockbm.loading import load_scenarios, shipped_scenarios
 from mockbm.releases import STATUSES, ReleaseSchema, completed
-from mockbm.scenario import Scenario, load_scenarios, shipped_scenarios
+from mockbm.scenario import Scenario
 
 BASE = """\
 apiKeys: [a, b]

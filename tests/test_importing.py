@@ -17,8 +17,9 @@ from scenario_rows import write
 
 from mockbm import MockServer
 from mockbm.importing import imported, scenario_text
+from mockbm.loading import inline_scenario, load_scenarios, shipped_scenarios
 from mockbm.releases import ReleaseSchema
-from mockbm.scenario import Scenario, inline_scenario, load_scenarios, shipped_scenarios
+from mockbm.scenario import Scenario
 
 STATIC = [
     name

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scenario_rows import problem_lines
 
 from mockbm import ScenarioError
-from mockbm.scenario import Scenario, load_scenarios
+from mockbm.loading import load_scenarios
+from mockbm.scenario import Scenario
 
 LEAST = '"id": 1, "number": 1, "applicationId": 1, "applicationName": "A"'
 

@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from mockbm import MockServer
-from mockbm.scenario import shipped_scenarios
+from mockbm.loading import shipped_scenarios
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mockbm import MockServer, scenario
+from mockbm import MockServer, loading
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_transcripts_are_what_happens(block: str, tmp_path: Path) -> None:
                 command += f" --url {address}"
             printed = shell(command.replace(address, server.url), tmp_path)
             printed = printed.replace(server.url, address)
-            printed = printed.replace(str(scenario.shipped_scenarios()), "SCENARIOS")
+            printed = printed.replace(str(loading.shipped_scenarios()), "SCENARIOS")
             shown = [line.rstrip() for line in printed.splitlines()]
             assert shown == expected.splitlines()
 
@@ -79,7 +79,7 @@ def test_snippets_run(block: str, pytester: pytest.Pytester) -> None:
 def test_scenario_files_are_valid(block: str, tmp_path: Path) -> None:
     """Each scenario file that the README shows can be served."""
     (tmp_path / "shown.yaml").write_text(block)
-    assert len(scenario.load_scenarios(tmp_path)["shown"].definition) > 0
+    assert len(loading.load_scenarios(tmp_path)["shown"].definition) > 0
 
 
 @needs_curl

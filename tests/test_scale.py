@@ -19,8 +19,8 @@ from marshmallow import ValidationError
 from scenario_rows import problem_lines
 
 from mockbm import MockServer, ScenarioError, document
+from mockbm.loading import load_scenarios
 from mockbm.releases import ReleaseSchema, completed, load_releases, rendered
-from mockbm.scenario import load_scenarios
 
 pty = pytest.importorskip("pty", reason="only where there are terminals of this kind")
 
@@ -193,7 +193,7 @@ def test_well_formed_json_needs_no_positions(
 ) -> None:
     """Only a file with a problem is read in the slow way, which knows where everything is."""
     write_json(tmp_path, "t", instance(10))
-    monkeypatch.setattr("mockbm.scenario.Document", None)
+    monkeypatch.setattr("mockbm.loading.Document", None)
     assert load_scenarios(tmp_path)["t"].release_count == 10
 
 

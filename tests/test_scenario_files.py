@@ -25,7 +25,7 @@ from scenario_rows import (
 )
 
 from mockbm import ScenarioError
-from mockbm.scenario import load_scenarios
+from mockbm.loading import load_scenarios
 
 SMALLEST = "releases: []\n"
 EMPTY = "file: is empty; the smallest scenario is `releases: []`"

@@ -18,7 +18,7 @@ from scenario_rows import (
     write,
 )
 
-from mockbm.scenario import load_scenarios
+from mockbm.loading import load_scenarios
 
 NOT_INTEGER = "is not an integer; write decimal digits only"
 TOO_BIG = "does not fit in 32 bits; allowed is -2147483648 to 2147483647"

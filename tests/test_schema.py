@@ -19,7 +19,8 @@ import test_scenario_values
 import yaml
 from scenario_rows import Row, outcome
 
-from mockbm.scenario import ScenarioSchema, load_scenarios, shipped_scenarios
+from mockbm.loading import load_scenarios, shipped_scenarios
+from mockbm.scenario import ScenarioSchema
 
 FILE = shipped_scenarios() / ".scenario.schema.json"
 LINE = "# yaml-language-server: $schema=.scenario.schema.json\n"

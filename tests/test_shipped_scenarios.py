@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scenario_rows import load_in_a_process, one, outcome, write
 
-from mockbm.scenario import load_scenarios, shipped_scenarios
+from mockbm.loading import load_scenarios, shipped_scenarios
 
 SHIPPED = sorted(path.stem for path in shipped_scenarios().glob("*.yaml"))
 PROMISED = {

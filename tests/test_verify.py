@@ -41,7 +41,7 @@ from drifts import (
 
 from mockbm import MockServer
 from mockbm.cli import main
-from mockbm.scenario import load_scenarios, shipped_scenarios
+from mockbm.loading import load_scenarios, shipped_scenarios
 from mockbm.verify.findings import WHY
 
 KEY = "Very+secret/key=9"

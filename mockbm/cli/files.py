@@ -9,7 +9,7 @@ import click
 
 from ..document import ScenarioError, is_json
 from ..importing import imported, scenario_text
-from ..scenario import load_scenarios, shipped_scenarios
+from ..loading import load_scenarios, shipped_scenarios
 from .options import directory_argument, fail, option
 from .progress import progress_bar
 

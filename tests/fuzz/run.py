@@ -24,8 +24,9 @@ import atheris
 with atheris.instrument_imports(include=["mockbm", "yaml"]):
     from mockbm import ScenarioError, create_app
     from mockbm.faults import FaultSchema
+    from mockbm.loading import load_scenarios, shipped_scenarios
     from mockbm.releases import ReleaseSchema
-    from mockbm.scenario import ScenarioSchema, load_scenarios, shipped_scenarios
+    from mockbm.scenario import ScenarioSchema
     from mockbm.selection import FILTERS
 
 LINE_END = re.compile(r"\r\n?|\n")
