@@ -149,10 +149,7 @@ def get_releases(**_: str) -> Response:
     if problems:
         return _refuse(exchange, problems)
     if exchange.view.scenario.counts and is_one_of_many():
-        exchange.explanation = (
-            f"scenario {exchange.view.scenario.name} counts or changes, but {ALONE}"
-        )
-        return Response(f"{exchange.explanation}\n", 409, content_type=TEXT)
+        return _refuse_alone(exchange)
     run = exchange.view.run
     verdict = run.judge(filters, exchange.view.clock) if run else Verdict()
     if verdict.delay:
