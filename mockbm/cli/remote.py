@@ -37,7 +37,8 @@ def health(url: str, admin_token: str | None) -> None:
     """Ask a running mock whether it is well, for the health check of a container.
 
     The exit status is 0 where it answers, also while it goes on with older files because the
-    changed ones have problems, which are printed; it is 1 where no mock answers.
+    changed ones have problems, which are printed; it is 1 where no mock answers, or one whose
+    shared state does not.
     """
     try:
         found = AdminClient(url, admin_token, timeout=5).health()
