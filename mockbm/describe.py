@@ -36,12 +36,6 @@ from .times import DURATION
 
 JsonSchema = dict[str, Any]
 
-SCHEMA_FILE = ".scenario.schema.json"
-"""The name of the scenario file's schema in a directory of scenarios, where it is passed over."""
-
-EDITOR_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
-"""The line at the top of a scenario file that makes editors complete and check it."""
-
 
 @dataclass(frozen=True)
 class Place:
