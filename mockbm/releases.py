@@ -215,6 +215,8 @@ def _load_well_formed(
     for number, value in enumerate(values):
         if type(value) is not dict:
             raise TypeError
+        if not value.keys() <= readers.keys():  # also where the value is null
+            raise LookupError
         release = {name: readers[name](given) for name, given in value.items() if given is not None}
         if not required <= release.keys():
             raise LookupError

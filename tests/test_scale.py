@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 from scenario_rows import problem_lines
@@ -143,6 +143,7 @@ def outcome(load: Any, values: Any) -> Any:
 
 @settings(max_examples=1_500, deadline=None, database=None)
 @given(values=any_values)
+@example([good | {"nmae": None}])
 def test_loading_fast_is_loading(values: Any) -> None:
     """Whatever comes, the fast way returns and raises what the schema does."""
     assert outcome(load_releases, values) == outcome(ReleaseSchema(many=True).load, values)

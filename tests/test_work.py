@@ -24,7 +24,9 @@ def app() -> Flask:
     app = create_app(remember=False)
     ask(app, "releaseNumber=1")
     ask(app, "status=active")
-    app.extensions["mockbm"].open_session("empty").end()
+    session = app.extensions["mockbm"].open_session("empty")
+    session.use("empty")
+    session.end()
     return app
 
 
