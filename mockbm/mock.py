@@ -155,8 +155,9 @@ class Mock:
             return anew(standing, era=standing.era + 1)
 
         with self.writing:
+            # Without catching up with another process first: the files are about to be read.
             standings = {item.id: item for item in self.standings()}
-            default = standings.setdefault(DEFAULT, self.default.standing)
+            default = standings[DEFAULT] = self.state.look(DEFAULT)[0] or self._default()
             needed = {self._start: "active at the start"}
             if default.values is None and default.scenario in self.scenarios:
                 needed[default.scenario] = "active"

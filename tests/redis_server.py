@@ -46,6 +46,7 @@ class RedisServer:
         self._process = subprocess.Popen([str(PROGRAM), *arguments], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while not self._answers():
+            assert self._process.poll() is None, "redis-server ended, perhaps for want of its port"
             assert time.monotonic() < deadline, "redis-server does not start"
             time.sleep(0.05)
 

@@ -180,6 +180,24 @@ def test_a_reload_reaches_every_process(redis: RedisServer, tmp_path: Path) -> N
                 assert "start.yaml:1:1: release: unknown property" in answer.text
 
 
+def test_a_reload_needs_no_earlier_one(redis: RedisServer, tmp_path: Path) -> None:
+    """A process that has missed a reload names the problems of the files when it is told to."""
+    file = tmp_path / "start.yaml"
+    file.write_text("releases: []\n")
+    shared = (str(tmp_path), "--port", "0", "--state", redis.url)
+    with serving(*shared) as (_, first), serving(*shared) as (_, second):
+        one, other = (line.split()[3] for line in (first, second))
+        assert admin("POST", one, "/reload").ok
+        file.write_text("release: []\n")
+        answer = admin("POST", other, "/reload")
+        assert answer.status_code == 409
+        assert "start.yaml:1:1: release: unknown property" in answer.text
+        assert (ask(one).status_code, ask(other).status_code) == (200, 503)
+        file.write_text("releases: []\n")
+        assert admin("POST", other, "/reload").ok
+        assert (ask(one).status_code, ask(other).status_code) == (200, 200)
+
+
 def test_mocks_that_serve_share_as_well(redis: RedisServer) -> None:
     """Two `mockbm serve` with one state are one mock; a name behind # makes another."""
     state = ("--port", "0", "--state")
