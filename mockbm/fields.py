@@ -85,10 +85,10 @@ class Text(fields.Field[str]):
 
     def read(self, value: object) -> str:
         """The text that `value` means. Raises: ValidationError."""
-        if type(value) is int:
+        if type(value) is not str:
+            if type(value) is not int and not isinstance(value, str):
+                raise ValidationError(f"{quoted(value)} is not text; write one text, in quotes")
             value = str(value)
-        if not isinstance(value, str):
-            raise ValidationError(f"{quoted(value)} is not text; write one text, in quotes")
         if not value and self.required:
             raise ValidationError("is empty; write some text")
         if not value.isascii():
@@ -227,6 +227,19 @@ class JsonObject(Json):
         if not isinstance(value, Mapping):
             raise ValidationError("expected properties (name: value), served as they are")
         return super()._deserialize(value, *args, **kwargs)
+
+
+class JsonList(fields.List[Any]):
+    """Values without a schema of their own, served as they stand."""
+
+    default_error_messages = {"invalid": "expected a list, such as []"}  # noqa: RUF012
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Json(allow_none=True), **kwargs)
+
+    def read(self, value: object) -> Any:
+        """The list that `value` is, which mostly is empty. Raises: ValidationError."""
+        return value if type(value) is list and not value else self.deserialize(value)
 
 
 class NamedSchema(Schema):

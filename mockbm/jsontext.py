@@ -36,7 +36,7 @@ _HINTS = (
 
 
 class _Number(str):
-    """A number as it was written."""
+    """A number as it was written, which is as good as a text to every schema."""
 
     __slots__ = ()
 
@@ -78,10 +78,10 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _as_yaml(value: Any, untyped: Collection[str], levels: int, *, typed: bool) -> Any:
-    """A value, no text, as YAML has it; objects and lists are changed in place."""
+    """A value as YAML has it; objects and lists are changed in place."""
     kind = type(value)
     if kind is _Number:
-        return str(value) if typed else number(str(value))
+        return value if typed else number(str(value))
     if kind is bool and typed:
         return "true" if value else "false"
     if levels < 1 or (levels == 1 and value and kind in (dict, list)):

@@ -9,6 +9,8 @@ import marshal
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any, overload
 
 from marshmallow import ValidationError, fields
@@ -21,7 +23,7 @@ from .fields import (
     Date,
     Flag,
     Integer,
-    Json,
+    JsonList,
     JsonObject,
     NamedSchema,
     Text,
@@ -77,9 +79,7 @@ class ReleaseSchema(NamedSchema):
     furthestBuildNumber = Text()
     latestBuildId = Integer()
     latestBuildNumber = Text()
-    deployables = fields.List(
-        Json(allow_none=True), error_messages={"invalid": "expected a list, such as []"}
-    )
+    deployables = JsonList()
     furthestPackageId = Integer()
     furthestPackageNumber = Text()
     latestPackageId = Integer()
@@ -115,7 +115,9 @@ class ReleaseSchema(NamedSchema):
             return  # as most are
         problems: dict[str, Any] = {}
         for older, name in OLDER_NAMES.items():
-            what = older in release and self._contradiction(release, original, older, name)
+            if older not in release or release[older] == release.get(name):
+                continue
+            what = self._contradiction(release, original, older, name)
             if what:
                 problems[older] = [what]
         if release.get("status", original.get("status")) in ("active", "deployed", None):
@@ -134,7 +136,7 @@ class ReleaseSchema(NamedSchema):
             if name == "name" and release[older] == release.get("number"):
                 return None
             return f"is an older name; write {name}: {release[older]} instead"
-        if value is None or value == release[older]:
+        if value is None:
             return None
         return (
             f"{quoted(release[older])} contradicts {name}, which is {quoted(value)}; "
@@ -269,9 +271,23 @@ def rendered(releases: Iterable[Release]) -> Iterator[tuple[Release, bytes]]:
     That is the schema's properties in its order: no field changes a value on its way out.
     """
     properties = tuple(ReleaseSchema().dump_fields)
+    templates: dict[tuple[str, ...], tuple[Callable[[Release], tuple[Any, ...]], str]] = {}
     for release in releases:
-        dumped = {name: release[name] for name in properties if name in release}
-        yield release, write_json(dumped | release["extra"] if "extra" in release else dumped)
+        if release["deployables"] or "extra" in release:
+            dumped = {name: release[name] for name in properties if name in release}
+            yield release, write_json(dumped | release.get("extra", {}))
+            continue
+        shape = tuple(release)
+        if shape not in templates:  # most releases have the same properties as some other
+            names = [name for name in properties if name in release]
+            parts = ",".join(f'"{name}":%s' for name in names)
+            templates[shape] = itemgetter(*names), f"{{{parts}}}"
+        values, template = templates[shape]
+        # Left are texts, numbers and an empty list, which Python writes as JSON does.
+        written = [
+            encode_basestring(value) if type(value) is str else value for value in values(release)
+        ]
+        yield release, (template % tuple(written)).encode()
 
 
 def staged(release: Release, stage: int) -> Release:
