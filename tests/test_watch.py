@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,20 @@ def test_serve_watches_and_health_tells(tmp_path: Path) -> None:
     done = run("health", "--url", url)
     assert (done.returncode, done.stdout) == (1, "")
     assert "no mock answers" in done.stderr
+
+
+def test_health_waits_for_a_mock_that_starts() -> None:
+    """`health --wait` ends with 0 as soon as a mock answers, and with 1 when its time is over."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    begun = time.monotonic()
+    done = run("health", "--url", url, "--wait", "0.5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no mock answers at {url}" in done.stderr
+    assert time.monotonic() - begun >= 0.5
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(run, "health", "--url", url, "--wait", "20")
+        assert not wait([waiting], timeout=1).done
+        with serving("--port", port):
+            assert waiting.result().stdout == "ok\n"
