@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _LAST = [(b"connection", b"close"), (b"content-length", b"0")]
 
-PROTOCOL = "mockbm.protocol"
-"""In the ASGI scope: the connection that a request came by."""
+PROTOCOL, CYCLE = "mockbm.protocol", "mockbm.cycle"
+"""In the ASGI scope: the connection of a request, and what uvicorn knows of its answer."""
 
 
 class FastServer:
@@ -87,8 +87,10 @@ class FastServer:
         try:
             await self._answer(scope, receive, send)
         except (ClientDisconnected, RuntimeError):
-            if not protocol.transport.is_closing():  # else nobody is there to hear the answer
+            if not protocol.transport.is_closing():
                 raise
+        if protocol.transport.is_closing():  # and nobody is there to hear the rest of the answer
+            scope[CYCLE].disconnected = True
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, as uvicorn tells it."""
@@ -111,7 +113,6 @@ class FastServer:
                 half = answer.body[: len(answer.body) // 2]
                 await send({"type": "http.response.body", "body": half, "more_body": True})
             protocol.break_connection(reset=answer.broken == "reset")
-            await receive()  # returns when the connection is gone
             return
         request = protocol.lasting_request()
         if self._memory and given and request:
@@ -236,6 +237,7 @@ class _Protocol(HttpToolsProtocol):
             self._too_large = True
             raise ValueError("headers too large")
         super().on_headers_complete()
+        self.scope[CYCLE] = self.cycle  # type: ignore[literal-required]
 
     def on_message_complete(self) -> None:
         self._receiving = False
@@ -270,7 +272,7 @@ class _Protocol(HttpToolsProtocol):
 
     def break_connection(self, *, reset: bool) -> None:
         """Close the connection, with a reset or with the usual farewell."""
-        if not reset:
+        if not reset or self.transport.is_closing():
             self.transport.close()
             return
         # Without lingering, a close sends a reset instead of the usual farewell.
@@ -281,10 +283,15 @@ class _Protocol(HttpToolsProtocol):
 
 
 async def _body(receive: Any) -> bytes | None:
-    """The body of a request; None for one that is far too large."""
+    """The body of a request; None for one that is far too large.
+
+    Raises: ClientDisconnected where the client goes before it has sent all.
+    """
     parts, size = [], 0
     while size <= limits.MAX_UPLOAD:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
         part = message.get("body", b"")
         size += len(part)
         parts.append(part)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import quote
 
 import pytest
@@ -16,7 +20,7 @@ from conftest import WITHOUT
 from endpoint_table import TABLE, Row
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import run, serving
+from test_cli import get, run, serving
 from test_limits import bodies, headers, names
 
 from mockbm import MockServer
@@ -183,6 +187,56 @@ def test_a_chunked_body_is_read(either: MockServer) -> None:
         for _ in range(3):
             connection.send(chunks)
             assert connection.answer()[2].count(b'"id"') == 4
+
+
+PARTS_OF_REQUESTS = [
+    POST[:-5],
+    POST.replace(b"Length: 20", b"Length: 21"),
+    POST.replace(b"Content-Length: 20\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n14\r\n"),
+    POST.partition(b"{")[0],
+    GET[:-2],
+]
+
+
+@pytest.mark.parametrize("part", PARTS_OF_REQUESTS)
+def test_part_of_a_request_is_none(either: MockServer, part: bytes) -> None:
+    """A client that goes before it has sent its whole request has asked for nothing."""
+    with connected(either) as connection:
+        connection.send(part)
+    with connected(either) as connection:
+        connection.send(GET)
+        assert connection.answer()[0] == 200
+    assert [entry.method for entry in either.mock.default.requests()] == ["GET"]
+
+
+@pytest.mark.parametrize("server", ["waitress", "uvicorn"])
+def test_clients_that_vanish_leave_no_traces(server: str, tmp_path: Path) -> None:
+    """Clients are gone before, within and after their requests: nothing is printed, nothing fails.
+
+    Several requests may be on their way, and the next one may be answered with a broken connection.
+    """
+    (tmp_path / "large.yaml").write_text("generate: {releases: 2000}\n")
+    (tmp_path / "reset.yaml").write_text("extends: large\nfaults: [{connection: reset}]\n")
+    whole = POST.replace(b'{"status": "active"}', b"{}" + b" " * 18)
+    broken = whole.replace(b"abc12345", b"abc12345@reset")
+    serve = (str(tmp_path), "--port", "0", "--log", "off", "--server", server)
+    with serving(*serve) as (process, line):
+        address = ("127.0.0.1", int(line.split()[3].rpartition(":")[2]))
+        for number in range(300):
+            with socket.create_connection(address, 20) as connection:
+                if number % 2:  # a reset instead of the usual farewell
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                connection.sendall(
+                    (b"", whole[:-1], whole * 3, broken * 3, broken + whole)[number % 5]
+                )
+                if number % 3 == 0 and number % 5 == 2:
+                    connection.recv(100)
+            time.sleep(0.002)
+        assert get(f"http://127.0.0.1:{address[1]}/api/releases?releaseId=1")
+        process.terminate()
+        assert process.communicate(timeout=20) == (ANY, "")
+        assert process.returncode == 0
 
 
 def test_who_calls_is_not_what_a_header_says(either: MockServer) -> None:
