@@ -115,6 +115,14 @@ class Counts:
     calls: int = 0
     stages: list[int] = field(default_factory=list)
 
+    def fit(self, faults: int) -> None:
+        """Begin to count so many faults, unless that has begun.
+
+        In the moment of a reload, these may be the counts of as many as there were before.
+        """
+        if len(self.met) != faults:
+            self.met, self.passed = [0] * faults, [[] for _ in range(faults)]
+
 
 def judge(
     faults: Sequence[Fault], counts: Counts, filters: Mapping[str, Any], now: float
@@ -123,9 +131,7 @@ def judge(
 
     Delays add up; the first fault that answers ends it, and later ones do not see the request.
     """
-    if not counts.met:
-        counts.met = [0] * len(faults)
-        counts.passed = [[] for _ in faults]
+    counts.fit(len(faults))
     delay = 0.0
     for number, fault in enumerate(faults):
         if any(fold(filters.get(name)) != value for name, value in fault.when.items()):

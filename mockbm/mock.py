@@ -148,12 +148,9 @@ class Mock:
     def reload(self) -> None:
         """Read the scenario files again. What is active stays active, with its new content.
 
+        It begins anew where that is new; else whoever is in the midst of it notices nothing.
         Raises: ScenarioError, after which everything is as it was, and `problems` has them.
         """
-
-        def again(standing: Standing) -> Standing:
-            return anew(standing, era=standing.era + 1)
-
         with self.writing:
             # Without catching up with another process first: the files are about to be read.
             standings = {item.id: item for item in self.standings()}
@@ -161,12 +158,22 @@ class Mock:
             needed = {self._start: "active at the start"}
             if default.values is None and default.scenario in self.scenarios:
                 needed[default.scenario] = "active"
+            has_missed_one = self.state.reloads() != self._reloads
+            known = {} if has_missed_one else {**self._gone, **self.scenarios}
             self._load(standings.values(), needed)
             # Told before the sessions change: who sees a changed session reads the files first.
             self._reloads = self.state.add_reload()
-            for standing in standings.values():
-                if standing.parent is None:
-                    self.state.change(standing.id, again)
+
+            def is_new(standing: Standing) -> bool:
+                loaded = self.scenarios.get(standing.scenario)
+                is_same = loaded is known.get(standing.scenario)
+                return standing.values is None and loaded is not None and not is_same
+
+            def again(standing: Standing) -> Standing:
+                return anew(standing) if is_new(standing) else standing
+
+            for standing in filter(is_new, standings.values()):
+                self.state.change(standing.id, again)
 
     def _load(self, standings: Iterable[Standing], needed: Mapping[str, str]) -> None:
         try:
@@ -187,7 +194,13 @@ class Mock:
         before = {**self._gone, **self.scenarios}
         self._gone = {name: before[name] for name in used & before.keys() - scenarios.keys()}
         self.problems = ()
-        self._take(scenarios)
+        # One that says the same stays, with all that has been made of it.
+        self._take(
+            {
+                name: before[name] if before.get(name) == loaded else loaded
+                for name, loaded in scenarios.items()
+            }
+        )
 
     def _catch_up(self) -> None:
         """Read the files again because another process has, and told so.

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any, overload
 
 from marshmallow import ValidationError, fields
@@ -249,6 +249,17 @@ class Kept(Sequence[Release]):
 
     def __len__(self) -> int:
         return self._length
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Kept):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self._plain(), other._plain()))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _plain(self) -> Iterator[bytes]:
+        """The packs in a form in which what is the same has the same bytes, and 1 is not true."""
+        return (marshal.dumps(marshal.loads(pack), 2) for pack in self._packs)
 
     def __iter__(self) -> Iterator[Release]:
         for pack in self._packs:

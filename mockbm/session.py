@@ -53,7 +53,8 @@ class Run:
 
         def step(kept: Counts) -> Stages:
             reached = self.stages(kept, clock)
-            kept.stages = [*map(max, reached, kept.stages or reached)]
+            is_begun = len(kept.stages) == len(reached)
+            kept.stages = [*map(max, reached, kept.stages if is_begun else reached)]
             kept.calls += counts
             return tuple(kept.stages)
 
@@ -84,7 +85,7 @@ class Run:
     def counts(self) -> Counts:
         """What has been counted so far."""
         counts = self._count(replace)
-        counts.met = list(counts.met) or [0] * len(self._scenario.faults)
+        counts.fit(len(self._scenario.faults))
         return counts
 
     def _count(self, act: Callable[[Counts], Result]) -> Result:

@@ -217,6 +217,35 @@ def test_a_reload_reaches_sessions(tmp_path: Any) -> None:
         assert ask(server, f"{gone.api_key}@gone").status_code == 403
 
 
+def test_a_reload_leaves_alone_what_is_the_same(tmp_path: Any) -> None:
+    """Only a scenario that says something else begins anew, wherever it is active."""
+    release = "{id: 1, number: 1, applicationId: 1, applicationName: A, extra: {a: %s}}"
+    base, file = tmp_path / "base.yaml", tmp_path / "counting.yaml"
+    file.write_text("extends: base\nfaults: [{times: 2, respond: {status: 503}}]\n")
+    base.write_text(f"releases: [{release % 1}]\n")
+    with MockServer(tmp_path, "base") as server:
+        counting, other = server.open_session("counting"), server.open_session("base")
+        pinned = f"{other.api_key}@counting"
+
+        def statuses(count: int) -> tuple[list[int], list[int]]:
+            return tuple(  # type: ignore[return-value]
+                [ask(server, key).status_code for _ in range(count)]
+                for key in (counting.api_key, pinned)
+            )
+
+        def reload(text: str) -> int:
+            base.write_text(text)
+            assert admin(server, "POST", "/reload").status_code == 200
+            return int(ask(server, other.api_key).headers["X-Mockbm-Revision"])
+
+        assert statuses(1) == ([503], [503])
+        assert reload(f"# the same\nreleases:\n- {release % 1}\n") == 1
+        assert statuses(2) == ([503, 200], [503, 200])
+        assert reload(f"releases: [{release % 'true'}]\n") == 2
+        assert statuses(3) == ([503, 503, 200], [503, 503, 200])
+        assert ask(server, pinned).json()[0]["a"] is True
+
+
 def test_the_client_raises_what_the_mock_does(server: MockServer) -> None:
     """`AdminClient` tells, switches and resets a mock, and turns refusals into Python's errors."""
     client = AdminClient(server.url)
