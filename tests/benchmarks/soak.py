@@ -422,6 +422,7 @@ def main() -> None:
         command = [MOCKBM, "serve", str(directory), "--scenario", "ten", "--port", str(port)]
         with running([*command, "--log", "off", *given.options], Path(temporary)) as process:
             first_answer(process, port, POST)
+            time.sleep(1)  # the first answer may come before the last steps of the start
             findings = soak(Soak(port, directory), process.pid, given.minutes * 60)
             if process.poll() is not None:
                 findings.append(f"the mock ended: {process.poll()}")
