@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from time import perf_counter
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from werkzeug.routing import BaseConverter, Map
 
 from .faults import Fault, Verdict
 from .fields import nearest
-from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT
+from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT, Entry, Told
 from .memory import REMEMBER
 from .mock import Admission, Mock
 from .parameters import Received, printable, receive
@@ -325,12 +324,13 @@ def _record(exchange: Exchange, status: int) -> None:
 
 def conclude(view: View, entry: Mapping[str, Any], begun: float) -> None:
     """Write an answer into the journal of its view, and into the log."""
-    when = datetime.now(timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
-    duration = perf_counter() - begun
-    recorded = view.journal.record(time=when, duration=duration, **entry)
+    told = Told(time.time(), perf_counter() - begun, entry)
+    number = view.journal.record(told)
     if view.also is not None:
-        view.also.record(time=when, duration=duration, **entry)
-    log.log(logging.WARNING if recorded.status == 403 else logging.INFO, "%s", recorded)
+        view.also.record(told)
+    level = logging.WARNING if entry["status"] == 403 else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, "%s", Entry.told(number, told))
 
 
 def _for_header(text: str) -> str:

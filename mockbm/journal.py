@@ -6,7 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, Protocol
 
 DEFAULT_SIZE = 1_000
 """Requests that one journal keeps; the oldest make room for new ones."""
@@ -71,6 +72,11 @@ class Entry:
         return asdict(self)
 
     @classmethod
+    def told(cls, number: int, told: Told) -> Entry:
+        """The entry of this number that a journal was told."""
+        return cls(number=number, **told.fields())
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
         """The entry that `to_json` told. Names that a newer mock added are passed over."""
         known = {item.name for item in fields(cls)}
@@ -82,11 +88,26 @@ class Entry:
         return cls(**values)
 
 
+class Told(NamedTuple):
+    """What a journal is told of a request: an entry, but for its number."""
+
+    at: float
+    """When it was answered: seconds of Unix time."""
+    duration: float
+    values: Mapping[str, Any]
+    """All other fields of the entry; nothing may change them any more."""
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the entry, but for its number."""
+        when = datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds")
+        return {"time": f"{when[:-6]}Z", "duration": self.duration, **self.values}
+
+
 class Journal(Protocol):
     """The newest requests of one session. Any number of threads may use it."""
 
-    def record(self, **values: Any) -> Entry:
-        """Add an entry, of the given fields and the next number. Returns: it."""
+    def record(self, told: Told) -> int:
+        """Add an entry. Returns: its number, the next one."""
 
     def clear(self) -> None:
         """Forget the entries; numbers go on."""
@@ -99,32 +120,32 @@ class Journal(Protocol):
 
 
 class MemoryJournal:
-    """A journal in memory."""
+    """A journal in memory. What it is told becomes entries only when somebody looks."""
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._told: deque[Told] = deque(maxlen=size)
         self._lock = threading.Lock()
         self._count = 0
 
-    def record(self, **values: Any) -> Entry:
+    def record(self, told: Told) -> int:
         with self._lock:
+            self._told.append(told)
             self._count += 1
-            entry = Entry(number=self._count, **values)
-            self._entries.append(entry)
-        return entry
+            return self._count
 
     def clear(self) -> None:
         with self._lock:
-            self._entries.clear()
+            self._told.clear()
 
     def restart(self) -> None:
         with self._lock:
-            self._entries.clear()
+            self._told.clear()
             self._count = 0
 
     def all(self) -> list[Entry]:
         with self._lock:
-            return list(self._entries)
+            told, newest = [*self._told], self._count
+        return [*map(Entry.told, range(newest - len(told) + 1, newest + 1), told)]
 
 
 def narrowed(

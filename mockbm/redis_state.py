@@ -26,7 +26,7 @@ except ImportError:
     raise ValueError("a state in Redis needs the extra: pip install 'mockbm[redis]'") from None
 
 from .faults import Counts
-from .journal import Entry, Journal
+from .journal import Entry, Journal, Told
 from .state import DEFAULT, Result, Standing, idle_ending
 from .times import Clock
 
@@ -181,11 +181,11 @@ class RedisState:
             self._reloads = int(self._redis.incr(self._reload_count))
         return self._reloads
 
-    def record(self, id_: str, values: dict[str, Any]) -> int:
+    def record(self, id_: str, told: Told) -> int:
         """Add an entry to a journal. Returns: its number."""
         with self._transaction() as pipe:
             pipe.hincrby(self._key("session", id_), NUMBER, 1)
-            pipe.rpush(self._key("journal", id_), json.dumps(values))
+            pipe.rpush(self._key("journal", id_), json.dumps(told.fields()))
             pipe.ltrim(self._key("journal", id_), -self._journal_size, -1)
             self._put_off(pipe, id_)
             return int(pipe.execute()[0])
@@ -261,8 +261,8 @@ class RedisJournal:
         self._state = state
         self._id = id_
 
-    def record(self, **values: Any) -> Entry:
-        return Entry(number=self._state.record(self._id, values), **values)
+    def record(self, told: Told) -> int:
+        return self._state.record(self._id, told)
 
     def clear(self) -> None:
         self._state.clear(self._id, numbers=False)
