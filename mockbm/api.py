@@ -297,7 +297,10 @@ def _record(exchange: Exchange, status: int) -> None:
     """Write the exchange into its journal and the log, without any API key."""
     received, view, hide = exchange.received, exchange.view, exchange.hide
     kept = [*received.parameters.items()][:MAX_PARAMETERS]
-    notes = [hide(note) for note in [*received.notes[:MAX_PARAMETERS], *exchange.notes]]
+    empty = [printable(hide(name)) for name in received.empty[:MAX_PARAMETERS]]
+    notes = received.notes[:MAX_PARAMETERS]
+    notes += [f"{name} is empty, so it is not given" for name in empty]
+    notes += exchange.notes
     if len(received.parameters) > len(kept):
         notes.append(f"{len(received.parameters) - len(kept)} further parameters are not kept")
     shown = exchange.shown()

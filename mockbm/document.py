@@ -40,10 +40,12 @@ _NULLS = frozenset(("", "~", "null"))
 _WORDS = {"true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _TAB = "a tab is used to indent; YAML wants spaces"
 _INDENT = "the indentation does not fit the lines above"
 _HINTS = (
-    ("nested more than", "{problem}"),
+    ("nested more than", _TOO_DEEP),
+    ("maximum nesting depth", _TOO_DEEP),  # libyaml stops at a level of its own
     ("violates indentation", _TAB),
     ("cannot start any token", "a text that begins with {character} needs quotes"),
     ("undefined alias", "{problem}; a text that begins with * needs quotes"),
@@ -234,7 +236,7 @@ class Document:
         if isinstance(node, ScalarNode):
             return self._scalar(node, typed=typed)
         if depth > MAX_DEPTH:  # by way of aliases; without them the loader stops before
-            self._give_up(node, f"nested more than {MAX_DEPTH} levels deep")
+            self._give_up(node, _TOO_DEEP)
         if id(node) in self._lists_seen:
             self._repeats += 1 + len(node.value)
             if self._repeats > MAX_REPEATS:
@@ -346,8 +348,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth += 1
         if self.depth > MAX_DEPTH:
             mark = parent.start_mark if parent is not None else None
-            what = f"nested more than {MAX_DEPTH} levels deep"
-            raise yaml.MarkedYAMLError(problem=what, problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1

@@ -57,8 +57,10 @@ class Received:
     api_key: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
     """Name of a parameter, or `body`, to what is wrong with it."""
+    empty: list[str] = field(default_factory=list)
+    """Names of parameters that count as not given, since they are null or empty [C]."""
     notes: list[str] = field(default_factory=list)
-    """What was passed over although it was sent."""
+    """What else was passed over although it was sent."""
     failure: HTTPException | None = None
     """Why the request could not be read at all, such as a body that is too large."""
 
@@ -89,8 +91,8 @@ def receive(request: Request) -> Received:
         received.problems["parameters"] = f"more than {MAX_FIELDS} are too many"
         del found[MAX_FIELDS:]
     for parameter in found:
-        if parameter.value is None or parameter.value == "":  # counts as not given [C]
-            received.notes.append(f"{printable(parameter.name)} is empty, so it is not given")
+        if parameter.value is None or parameter.value == "":
+            received.empty.append(parameter.name)
         elif parameter.name.lower() in KEY_PARAMETERS:
             _take_key(received, parameter)
         else:

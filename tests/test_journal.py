@@ -158,6 +158,7 @@ WHERE_A_KEY_COMES = {
     "in a list": {"headers": {"X-ApiKey": "{key}"}, "json": {"applicationName": ["{key}"]}},
     "as a status": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}"},
     "under a name like apikey": {"query": "?apikeyy={key}"},
+    "in a long name": {"headers": {"X-ApiKey": "{key}"}, "query": f"?{'x' * 50}{{key}}"},
     "in a path without a key": {"path": "/api/releases/{key}"},
 }
 
@@ -191,7 +192,7 @@ def test_no_key_is_ever_written(
     if kind == "wrong" and "headers" not in call and "api/releases/" in path:
         return  # nobody can know that this word was meant to be a key
     assert key not in found
-    assert key[:60] not in found
+    assert key[:8] not in found, "a part of it is"
     assert "POST /api/releases" in caplog.text
 
 

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the two readers of foreign bytes: scenario files and requests' bodies.
 
-    python tests/fuzz/run.py [--seconds 60] scenario
-    python tests/fuzz/run.py [--seconds 60] body
+    python tests/fuzz/run.py [--seconds 60] [--seed 1] scenario
+    python tests/fuzz/run.py [--seconds 60] [--seed 1] body
 
 Needs atheris, and is no part of a run of pytest. The exit status is 0 where nothing was found;
 else it is not, and the last lines say which bytes did it.
@@ -167,7 +167,7 @@ class Bodies:
         assert entry.status == status
         assert entry.explanation
         assert headers["X-Mockbm-Explain"].isprintable()
-        assert KEY not in json.dumps(entry.to_json())
+        assert KEY not in json.dumps(entry.to_json(), ensure_ascii=False)
         if status == 200 and environ["REQUEST_METHOD"] != "HEAD":
             assert len(json.loads(text)) == entry.count
         if status == 400 and environ["REQUEST_METHOD"] != "HEAD":
@@ -184,6 +184,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=int, default=60, help="how long; default 60")
+    parser.add_argument("--seed", type=int, default=0, help="try the same again; default by chance")
     parser.add_argument("target", choices=["scenario", "body"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
@@ -199,6 +200,7 @@ def main() -> None:
         limits = [
             f"-dict={words}",
             f"-max_total_time={given.seconds}",
+            f"-seed={given.seed}",
             "-max_len=4096",
             "-timeout=20",
         ]
