@@ -26,7 +26,7 @@ from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT, Entry, 
 from .memory import REMEMBER
 from .mock import Admission, Mock
 from .parameters import Received, printable, receive
-from .selection import FILTERS, Filters
+from .selection import FILTERS, GROUPS, Filters
 from .session import View
 
 PATH = "/api/releases"
@@ -174,6 +174,11 @@ def _filters(exchange: Exchange) -> tuple[Filters, dict[str, list[str]]]:
             problems.setdefault(name, []).extend(complaints.get(name, ()))
         return {}, problems
     exchange.ignored = tuple(name for name in received.parameters if name not in FILTERS)
+    for group in GROUPS:
+        given = [name for name in received.parameters if name in group]
+        if len(given) > 1:
+            names = " and ".join(given)
+            exchange.notes.append(f"{names} were given; BuildMaster takes one of them")
     return {name: loaded[name] for name in received.parameters if name in loaded}, problems
 
 

@@ -36,7 +36,8 @@ def create_app(
     scenarios: directory of the scenario files; by default those that come with mockbm.
     scenario: the one active at the start.
     admin_api: whether there is an admin API.
-    admin_token: what its callers must send; by default, only those on this machine are let in.
+    admin_token: what its callers must send; without one, or with an empty one, only those on this
+        machine are let in.
     allowed_hosts: names by which they may call this machine, beside the loopback ones.
     remember: whether an answer that was made once is given again without being made again.
     settings: the others of `mockbm.mock.Mock`, such as strict and journal_size.
@@ -54,7 +55,7 @@ def create_app(
     app.register_blueprint(api.blueprint)
     if admin_api:
         hosts = frozenset(host.lower() for host in allowed_hosts)
-        app.extensions["mockbm.guard"] = Guard(admin_token, hosts)
+        app.extensions["mockbm.guard"] = Guard(admin_token or None, hosts)
         app.extensions["mockbm.openapi"] = cache(partial(_describe, app))
         app.register_blueprint(admin.blueprint)
         app.register_blueprint(browser.blueprint)

@@ -97,7 +97,7 @@ class RemoteSession:
             data=None if body is None else json.dumps(body, default=str).encode(),
             headers={} if body is None else {"Content-Type": "application/json"},
         )
-        if self.token is not None:
+        if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
             with self._open(request, timeout=self.timeout) as response:

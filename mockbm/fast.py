@@ -325,7 +325,7 @@ def _environment(scope: Any, body: bytes) -> WSGIEnvironment:
             continue  # it would look like the one with a hyphen
         key = name.decode("latin-1").upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        text = value.decode("latin-1")
+        text = value.decode("latin-1").strip(" \t")  # no part of it, says RFC 9110
         environ[key] = f"{environ[key]}, {text}" if key in environ else text
     if environ.pop("HTTP_TRANSFER_ENCODING", None):
         environ["CONTENT_LENGTH"] = str(len(body))

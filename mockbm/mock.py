@@ -253,10 +253,6 @@ class Mock:
         pins = [item for item in found if item.parent and eras.get(item.parent) == item.era]
         return opened + pins
 
-    def sessions(self) -> list[Session]:
-        """The sessions that have been opened and not ended, oldest first, and their pins."""
-        return [Session(self, item.id) for item in self.standings()]
-
     def session(self, id_: str) -> Session:
         """The session of that id. Raises: UnknownName."""
         return Session(self, self.standing(id_).id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,12 +119,13 @@ class MockbmFixture:
         """Make another scenario active, for this test alone. Raises: UnknownName."""
         self._session.use(name)
 
-    def releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
+    def releases(self, releases: Iterable[Mapping[str, Any]]) -> None:
         """Give this test releases of its own: dicts as in a scenario file, with its defaults.
 
         Raises: ScenarioError, which says what is wrong with which of them.
         """
-        self._session.use_values({"releases": releases})
+        one = isinstance(releases, (str, bytes, Mapping))  # a mistake, which is told there
+        self._session.use_values({"releases": releases if one else [*releases]})
 
     def release(self, **changes: Any) -> dict[str, Any]:
         """A release with everything filled in, as the endpoint answers it; ids count from 1.
@@ -200,9 +202,11 @@ class MockbmFixture:
         from .fields import suggest
         from .selection import FILTERS
 
-        for name in parameters:
+        for name, value in parameters.items():
             if name not in FILTERS:
                 raise TypeError(f"{name!r} is no parameter; {suggest(name, FILTERS)}")
+            if value is None:
+                raise TypeError(f"{name} is None; give the value that the client should send")
         calls = [
             entry
             for entry in self._all_requests()
@@ -219,6 +223,15 @@ def _differences(entry: Entry, parameters: Mapping[str, object]) -> list[str]:
     ]
 
 
+def _distance(entry: Entry, parameters: Mapping[str, object]) -> tuple[int, float]:
+    """How far a call is from what was expected: in how many parameters, and how unlike there."""
+    unlike = [
+        1 - SequenceMatcher(None, entry.parameters.get(name, ""), str(value)).ratio()
+        for name, value in parameters.items()
+    ]
+    return len(_differences(entry, parameters)), sum(unlike)
+
+
 def _miss(
     wanted: str, parameters: Mapping[str, object], calls: list[Entry], matching: list[Entry]
 ) -> str:
@@ -228,18 +241,18 @@ def _miss(
     message += f" with {given}" if given else ""
     message += f", got {len(matching)}"
     others = [entry for entry in calls if entry not in matching]
-    others.sort(key=lambda entry: len(_differences(entry, parameters)))
+    others.sort(key=lambda entry: _distance(entry, parameters))
     lines = [f"  {entry}" for entry in matching[:5]]
     if others:
-        lines.append(f"nearest of {len(others)} other:")
-        lines += [f"  {entry}\n    but {_but(entry, parameters)}" for entry in others[:5]]
+        are = "is 1 other call" if len(others) == 1 else f"are {len(others)} other calls"
+        lines.append(f"there {are}{', of which the nearest' if len(others) > 5 else ''}:")
+        lines += [
+            f"  {entry}\n    but {', '.join(_differences(entry, parameters))}"
+            for entry in others[:5]
+        ]
     elif not matching:
         lines.append("the endpoint was not called at all by this test's key")
     return "\n".join([message, *lines])
-
-
-def _but(entry: Entry, parameters: Mapping[str, object]) -> str:
-    return ", ".join(_differences(entry, parameters))
 
 
 _handle = pytest.StashKey[MockbmFixture]()
@@ -274,7 +287,7 @@ def mockbm_server(
         scenarios = request.getfixturevalue("mockbm_scenarios")
         server = MockServer(scenarios, journal_size=JOURNAL_SIZE)
     except ScenarioError as error:
-        pytest.fail(f"mockbm cannot start:\n{error}", pytrace=False)
+        raise _failure(f"mockbm cannot start:\n{error}") from None
     with server:
         yield server
 
@@ -283,8 +296,14 @@ def _connect(client: AdminClient) -> AdminClient:
     try:
         client.health()
     except (OSError, ValueError, RuntimeError) as error:
-        pytest.fail(f"no mock answers at {client.url}: {error}", pytrace=False)
+        why = getattr(error, "reason", error)
+        raise _failure(f"no mock answers at {client.url}: {why}") from None
     return client
+
+
+def _failure(why: str) -> BaseException:
+    """What makes a test fail with this text alone; raised from None, without what led to it."""
+    return pytest.fail.Exception(why, pytrace=False)
 
 
 @pytest.fixture
@@ -294,24 +313,33 @@ def mockbm(
     """The mock in a session of this test's own, which ends with the test."""
     node = request.node
     marker = _marker(node)
-    try:
-        session = mockbm_server.open_session(marker.get("scenario"), node.nodeid[-200:])
-    except (LookupError, RuntimeError) as error:
-        pytest.fail(str(error), pytrace=False)
+    is_strict: bool = marker.get("strict", request.config.getini("mockbm_strict"))
+    session = _opened(mockbm_server, marker.get("scenario"), node.nodeid[-200:])
     handle = node.stash[_handle] = MockbmFixture(mockbm_server, session)
     node.stash[_log] = []
-    yield handle
-    node.stash[_log] = _lines(handle)
-    strict = marker.get("strict", request.config.getini("mockbm_strict"))
-    refused = handle.refused() if strict else []
-    session.end()
+    try:
+        yield handle
+        node.stash[_log] = _lines(handle)
+        refused = handle.refused() if is_strict else []
+    finally:
+        session.end()
     if refused:
         lines = "\n".join(f"  {entry}" for entry in refused)
-        pytest.fail(
+        raise _failure(
             f"mockbm is strict, and had to refuse or ignore what this test sent:\n{lines}\n"
-            "A test that means it says so: mockbm.allow(400)",
-            pytrace=False,
+            "A test that means it says so: mockbm.allow(400)"
         )
+
+
+def _opened(
+    server: MockServer | AdminClient, scenario: str | None, label: str
+) -> Session | RemoteSession:
+    from . import ScenarioError
+
+    try:
+        return server.open_session(scenario, label)
+    except (LookupError, RuntimeError, OSError, ScenarioError) as error:
+        raise _failure(str(error)) from None
 
 
 def _marker(node: pytest.Item) -> dict[str, Any]:
@@ -325,10 +353,9 @@ def _marker(node: pytest.Item) -> dict[str, Any]:
         if marker.args or not all(
             name in right and right[name](value) for name, value in marker.kwargs.items()
         ):
-            pytest.fail(
+            raise _failure(
                 'write the marker as @pytest.mark.mockbm(scenario="empty", strict=True); '
-                f"got {marker.args or ''}{marker.kwargs or ''}",
-                pytrace=False,
+                f"got {marker.args or ''}{marker.kwargs or ''}"
             )
         said = {**marker.kwargs, **said}
     return said

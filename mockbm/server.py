@@ -46,12 +46,18 @@ class MockServer:
         **settings: Any,
     ) -> None:
         self._server_class = _server_class(fast=fast)
-        if settings.get("admin_token") is None and not is_loopback(host):
-            settings["admin_token"] = secrets.token_urlsafe(24)
         hosts = [host, *settings.pop("allowed_hosts", ())]
-        self.admin_token: str | None = settings.get("admin_token")
+        token: str | None = settings.pop("admin_token", None)
+        if not token and not is_loopback(host):
+            token = secrets.token_urlsafe(24)
+        self.admin_token = token or None
         self.app = create_app(
-            scenarios, scenario, breaks_connections=True, allowed_hosts=hosts, **settings
+            scenarios,
+            scenario,
+            breaks_connections=True,
+            allowed_hosts=hosts,
+            admin_token=token,
+            **settings,
         )
         self.host = host
         self.port = port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from typing import NamedTuple
 
 import pytest
@@ -116,6 +117,21 @@ def test_off_loopback_there_is_always_a_token() -> None:
         assert server.admin_token == TOKEN
     with MockServer(host="localhost") as server:
         assert server.admin_token is None
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_an_empty_token_is_none(fast: bool) -> None:
+    """An empty token, as of a variable that is not set, lets nobody in who sends an empty one."""
+    with MockServer(host="0.0.0.0", admin_token="", fast=fast) as server:
+        assert server.admin_token
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", "/__admin/scenario", headers={"Authorization": "Bearer "})
+        assert connection.getresponse().status == 401
+        connection.close()
+    client = create_app(admin_token="").test_client()
+    assert client.get("/__admin/scenario").status_code == 200
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    assert client.get("/__admin/scenario", environ_base=elsewhere).status_code == 403
 
 
 def test_without_an_admin_api() -> None:

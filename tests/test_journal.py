@@ -332,3 +332,8 @@ def test_ignored_parameters_are_flagged() -> None:
         ask(server, "/api/releases?stauts=active&releaseId=4")
         (entry,) = journal(server)
         assert (entry["ignored"], entry["ids"]) == (["stauts"], [4])
+        ask(server, "/api/releases?releaseId=4&applicationId=2&releaseNumber=1.0.1")
+        assert journal(server)[-1]["ids"] == [4]
+        assert journal(server)[-1]["notes"] == [
+            "releaseId and releaseNumber were given; BuildMaster takes one of them"
+        ]

@@ -85,6 +85,7 @@ def test_a_wrong_marker_says_how(pytester: pytest.Pytester, marker: str, message
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([message])
+    assert result.stdout.str().count("mockbm(scenario=") < 4, "it is told more than once"
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
@@ -99,6 +100,7 @@ def test_bad_files_are_reported_with_positions(pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(
         ["*bad.yaml:1:1: release: unknown property; did you mean releases?"]
     )
+    assert result.stdout.str().count("unknown property") == 1
 
 
 def test_nothing_heavy_without_a_fixture(pytester: pytest.Pytester) -> None:
@@ -206,7 +208,7 @@ def test_assertions_about_calls(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "E*expected 1 call of /api/releases with status='active', releaseId='4', got 0",
-            "E*nearest of 2 other:",
+            "E*there are 2 other calls:",
             "E*#2 GET /api/releases status='deployed' releaseId='4' -> 200 *",
             "E*but status is 'deployed'",
             "E*#1 GET /api/releases applicationName='Shop' -> 200 *",
@@ -215,6 +217,31 @@ def test_assertions_about_calls(pytester: pytest.Pytester) -> None:
             "E*expected at least 1 call of /api/releases with status='active', got 0",
             "E*the endpoint was not called at all by this test's key",
             "E*TypeError: 'statsu' is no parameter; did you mean status?",
+        ]
+    )
+
+
+def test_the_nearest_calls_come_first(pytester: pytest.Pytester) -> None:
+    """Of calls that differ in as many parameters, those with the likest values are shown first."""
+    result = run(
+        pytester,
+        """
+        def test_it(mockbm):
+            for name in ["Alpha", "Beta", "Gamma", "Delta", "Omega", "Shop"]:
+                ask(mockbm, f"applicationName={name}&status=active")
+            mockbm.assert_called(applicationName="Shopp", status="active")
+
+        def test_none(mockbm):
+            mockbm.assert_called(applicationName=None)
+        """,
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E*there are 6 other calls, of which the nearest:",
+            "E*#6 GET /api/releases applicationName='Shop' *",
+            "E*but applicationName is 'Shop'",
+            "E*TypeError: applicationName is None; give the value *",
         ]
     )
 
@@ -291,6 +318,9 @@ RELEASES = """
         assert release["createdOn"] == "2024-02-29T12:00:00.0000000Z"
         mockbm.releases([{"id": 1, "number": "1", "applicationId": 1, "applicationName": "A",
                           "createdOn": created}])
+        mockbm.releases(mockbm.release(id=number) for number in range(5))
+        assert ask(mockbm) == 200
+        assert mockbm.requests[-1].ids == (4, 3, 2, 1, 0)
 
     def test_problems(mockbm):
         with pytest.raises(package.ScenarioError) as caught:
@@ -353,8 +383,24 @@ def test_one_external_mock_for_all(pytester: pytest.Pytester, workers: str) -> N
         result = run(pytester, PARALLEL, f"--mockbm-url={server.url}", "-n", workers)
         result.assert_outcomes(passed=12)
         result.stdout.fnmatch_lines([f"mockbm: {server.url}, with its own scenarios"])
-        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
+        assert (server.mock.standings(), server.mock.default.requests()) == ([], [])
         run(pytester, RELEASES, f"--mockbm-url={server.url}").assert_outcomes(passed=2)
+
+
+def test_sessions_end_whatever_happens(pytester: pytest.Pytester) -> None:
+    """A test whose requests cannot be looked over leaves no session in the mock."""
+    tests = """
+        @pytest.mark.mockbm(strict=True)
+        def test_it(mockbm):
+            for _ in range(3):
+                ask(mockbm)
+    """
+    with MockServer(journal_size=2) as server:
+        result = run(pytester, tests, f"--mockbm-url={server.url}")
+        result.assert_outcomes(passed=1, errors=1)
+        wrong = run(pytester, tests, f"--mockbm-url={server.url}", "-omockbm_strict=maybe")
+        assert "maybe" in wrong.stdout.str()
+        assert server.mock.standings() == []
 
 
 def test_nothing_is_asserted_from_half_a_journal(pytester: pytest.Pytester) -> None:
@@ -406,6 +452,8 @@ def test_the_external_mock_must_be_there(pytester: pytest.Pytester) -> None:
     result = run(pytester, "def test_it(mockbm): pass", "--mockbm-url=http://127.0.0.1:9")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["no mock answers at http://127.0.0.1:9: *refused*"])
+    result.stdout.no_fnmatch_line("*another exception*")
+    result.stdout.no_fnmatch_line("*urlopen*")
     with MockServer() as server:
         tests = "def test_it(mockbm):\n    with pytest.raises(RuntimeError, match='no app here'):"
         tests += "\n        mockbm.app"

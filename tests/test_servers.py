@@ -178,6 +178,14 @@ def test_a_client_that_asks_first_is_told_to_go_on(either: MockServer) -> None:
             assert connection.answer()[2].count(b'"id"') == 4
 
 
+def test_blanks_around_a_header_are_no_part_of_it(either: MockServer) -> None:
+    """A key with a blank or a tab behind it is the same key."""
+    for blank in (b" ", b"\t", b" \t "):
+        with connected(either) as connection:
+            connection.send(GET.replace(b"abc12345", b"abc12345" + blank))
+            assert connection.answer()[0] == 200
+
+
 def test_a_chunked_body_is_read(either: MockServer) -> None:
     """A body of unknown length is a body like any other."""
     chunks = POST.replace(b"Content-Length: 20", b"Transfer-Encoding: chunked").replace(
