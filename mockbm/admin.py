@@ -16,8 +16,8 @@ from marshmallow import validates_schema as validates
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from . import __version__
-from .api import ADMIN_PREFIX, ALONE, current_mock, is_one_of_many
 from .document import ScenarioError, flatten, spell
+from .exchange import ADMIN_PREFIX, ALONE, current_mock, is_one_of_many
 from .fields import Integer, NamedSchema, Text
 from .guard import Guard
 from .mock import UnknownName
@@ -59,7 +59,7 @@ class ClockSchema(NamedSchema):
 
 
 class RequestsSchema(NamedSchema):
-    """The query that narrows a journal; see `Journal.entries`."""
+    """The query that narrows a journal; see `mockbm.journal.narrowed`."""
 
     method = Text(metadata={"description": "Only requests of this method, in any case."})
     status = Integer(metadata={"description": "Only those that were answered with it."})

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
 from .admin import MAX_APPLICATIONS, MAX_CHANGES
+from .journal import MAX_ANSWER
 from .releases import ReleaseSchema
 from .scenario import ORDERS
 
@@ -162,6 +163,8 @@ class EntrySchema(Answer):
     )
     count = _whole(description="How many releases the answer had.")
     ids = fields.List(fields.Integer(), required=True)
+    answer = _text(description=f"The body that was answered; the first {MAX_ANSWER} bytes.")
+    size = _whole(description="How many bytes the whole body had.")
     duration = fields.Float(required=True, metadata={"description": "In seconds."})
     explanation = _text(description="Why the answer is what it is.")
     ignored = _texts(description="Parameters that had no effect.")

@@ -1,41 +1,23 @@
-"""`/api/releases`, as BuildMaster answers it: a straight run of guards, then the releases.
-
-Whatever a client asks outside the admin API becomes an `Exchange`, which ends in the journal, in
-the log and in the headers of the answer, with its explanation.
-"""
+"""`/api/releases`, as BuildMaster answers it: a straight run of guards, then the releases."""
 
 from __future__ import annotations
 
-import logging
-import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter
-from typing import Any, cast
+from typing import cast
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, g, request
 from flask.blueprints import BlueprintSetupState
 from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map
 
+from .exchange import ALONE, TEXT, Exchange, begin, finish, is_one_of_many
 from .faults import Fault, Verdict
-from .fields import nearest
-from .journal import MAX_EXPLANATION, MAX_IDS, MAX_PARAMETERS, MAX_TEXT, Entry, Told
-from .memory import REMEMBER
-from .mock import Admission, Mock
-from .parameters import Received, printable, receive
+from .journal import MAX_IDS
+from .parameters import printable
 from .selection import FILTERS, GROUPS, Filters
-from .session import View
 
-PATH = "/api/releases"
-ADMIN_PREFIX = "/__admin"
-SCENARIO_HEADER = "X-Mockbm-Scenario"
-REVISION_HEADER = "X-Mockbm-Revision"
-EXPLAIN_HEADER = "X-Mockbm-Explain"
 JSON = "application/json; charset=utf-8"
-TEXT = "text/plain; charset=utf-8"
 
 PAUSE = "mockbm.pause"
 """In the WSGI environment: a function that waits some seconds without holding up others."""
@@ -46,49 +28,9 @@ BREAK = "mockbm.break"
 MAX_PROBLEMS = 30
 """Lines that a 400 has at most."""
 
-MAX_HEADER = 1_000
-"""Characters of an explanation that go into its header."""
-
-log = logging.getLogger("mockbm")
-
 blueprint = Blueprint("api", __name__)
-
-
-def current_mock() -> Mock:
-    """The mock behind the application that handles this request."""
-    return cast(Mock, current_app.extensions["mockbm"])
-
-
-@dataclass
-class Exchange:
-    """One request on its way from the socket to the journal."""
-
-    mock: Mock
-    begun: float
-    received: Received
-    admission: Admission
-    explanation: str = ""
-    count: int = 0
-    ids: tuple[int, ...] = ()
-    ignored: tuple[str, ...] = ()
-    notes: list[str] = field(default_factory=list)
-    nothing_arrives: bool = False
-
-    @property
-    def view(self) -> View:
-        """The state that this request was given; it keeps to it."""
-        return self.admission.view
-
-    def hide(self, text: str) -> str:
-        """`text`, which the client sent, without API keys."""
-        return self.mock.hide(text, self.received.api_key)
-
-    def shown(self) -> dict[str, Any]:
-        """The parameters as they may be written anywhere."""
-        return {
-            name: self.hide(item.value) if isinstance(item.value, str) else item.value
-            for name, item in self.received.parameters.items()
-        }
+blueprint.before_app_request(begin)
+blueprint.after_app_request(finish)
 
 
 class AnyCase(BaseConverter):
@@ -102,37 +44,6 @@ class AnyCase(BaseConverter):
 @blueprint.record
 def _add_converter(setup: BlueprintSetupState) -> None:
     cast(Flask, setup.app).url_map.converters["anycase"] = AnyCase
-
-
-def for_admin() -> bool:
-    """Whether this request is for the admin API, which leaves no traces."""
-    if "admin" not in current_app.blueprints:
-        return False
-    return request.path == ADMIN_PREFIX or request.path.startswith(f"{ADMIN_PREFIX}/")
-
-
-@blueprint.before_app_request
-def _begin() -> None:
-    if not for_admin():
-        begun = perf_counter()
-        received = receive(request)
-        mock = current_mock()
-        g.exchange = Exchange(mock, begun, received, mock.admit(received.api_key))
-
-
-ALONE = (
-    "this process is one of several that share no state; give all of them the same "
-    "MOCKBM_STATE=redis://HOST:PORT, or run one process with threads"
-)
-"""Why something is refused that one of several processes cannot know."""
-
-
-def is_one_of_many() -> bool:
-    """Whether other processes answer as well, which do not know what this one counts or switches.
-
-    As the WSGI server tells.
-    """
-    return bool(request.environ.get("wsgi.multiprocess")) and not current_mock().state.shared
 
 
 @blueprint.route("/<anycase(api):_api>/<anycase(releases):_releases>", methods=["GET", "POST"])
@@ -235,7 +146,7 @@ def _break(exchange: Exchange, verdict: Verdict, body: bytes) -> Response:
         exchange.explanation = why
         return Response(f"{why}; ask over a socket\n", 501, content_type=TEXT)
     request.environ[BREAK](kind)
-    exchange.nothing_arrives = kind != "truncate"
+    exchange.broken = kind
     return Response(body, content_type=JSON)
 
 
@@ -259,89 +170,3 @@ def _refuse(exchange: Exchange, problems: Mapping[str, Sequence[str]]) -> Respon
     exchange.explanation = "; ".join(lines)
     text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
     return Response(text, 400, content_type=TEXT)
-
-
-def refuse(error: HTTPException) -> Response:
-    """Any other failure outside the admin API, such as a wrong path, verb or size."""
-    if isinstance(error, NotFound):
-        near = nearest(request.path, [PATH])
-        guess = f"; did you mean {near}?" if near else ""
-        error.description = f"mockbm serves GET and POST {PATH} only{guess}"
-    elif isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        error.description = f"{request.method} is not served here; use {allowed}"
-    g.exchange.explanation = error.description or error.name
-    return Response(f"{g.exchange.explanation}\n", error.code, mimetype="text/plain")
-
-
-def refuse_without_state(error: ConnectionError) -> Response:
-    """What the shared state would have decided is not known: answered outside the journal."""
-    g.pop("exchange", None)
-    log.error("%s", error)
-    response = Response(f"{error}\n", 503, {"Retry-After": "1"}, content_type=TEXT)
-    response.headers[EXPLAIN_HEADER] = _for_header(str(error))
-    return response
-
-
-@blueprint.after_app_request
-def _finish(response: Response) -> Response:
-    if "exchange" in g:  # which calls of the admin API do not become
-        exchange: Exchange = g.exchange
-        view = exchange.view
-        try:
-            _record(exchange, 0 if exchange.nothing_arrives else response.status_code)
-        except ConnectionError as error:
-            return refuse_without_state(error)
-        response.headers[SCENARIO_HEADER] = view.scenario.name
-        response.headers[REVISION_HEADER] = str(view.revision)
-        response.headers[EXPLAIN_HEADER] = _for_header(exchange.explanation)
-    return response
-
-
-def _record(exchange: Exchange, status: int) -> None:
-    """Write the exchange into its journal and the log, without any API key."""
-    received, view, hide = exchange.received, exchange.view, exchange.hide
-    kept = [*received.parameters.items()][:MAX_PARAMETERS]
-    empty = [printable(hide(name)) for name in received.empty[:MAX_PARAMETERS]]
-    notes = received.notes[:MAX_PARAMETERS]
-    notes += [f"{name} is empty, so it is not given" for name in empty]
-    notes += exchange.notes
-    if len(received.parameters) > len(kept):
-        notes.append(f"{len(received.parameters) - len(kept)} further parameters are not kept")
-    shown = exchange.shown()
-    entry = {
-        "method": request.method[:MAX_TEXT],
-        "path": hide(request.path)[:MAX_TEXT],
-        "status": status,
-        "scenario": view.scenario.name,
-        "revision": view.revision,
-        "parameters": {
-            hide(name)[:MAX_TEXT]: hide(str(shown[name]))[:MAX_TEXT] for name, _ in kept
-        },
-        "places": {hide(name)[:MAX_TEXT]: parameter.place for name, parameter in kept},
-        "count": exchange.count,
-        "ids": exchange.ids,
-        "explanation": exchange.explanation[:MAX_EXPLANATION],
-        "ignored": tuple(hide(name)[:MAX_TEXT] for name in exchange.ignored[:MAX_PARAMETERS]),
-        "notes": tuple(note[:MAX_TEXT] for note in notes),
-    }
-    conclude(view, entry, exchange.begun)
-    if view.run is None and not exchange.admission.refusal:
-        request.environ[REMEMBER] = (view, entry)
-
-
-def conclude(view: View, entry: Mapping[str, Any], begun: float) -> None:
-    """Write an answer into the journal of its view, and into the log."""
-    told = Told(time.time(), perf_counter() - begun, entry)
-    number = view.journal.record(told)
-    if view.also is not None:
-        view.also.record(told)
-    level = logging.WARNING if entry["status"] == 403 else logging.INFO
-    if log.isEnabledFor(level):
-        log.log(level, "%s", Entry.told(number, told))
-
-
-def _for_header(text: str) -> str:
-    """`text` in printable ASCII, and not too long."""
-    plain = re.sub(r"[\x00-\x1f\x7f]", " ", text.encode("ascii", "backslashreplace").decode())
-    return plain if len(plain) <= MAX_HEADER else f"{plain[: MAX_HEADER - 3]}..."

@@ -12,7 +12,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from . import admin, api, browser
+from . import admin, api, browser, exchange
 from .guard import Guard
 from .memory import Memory
 from .mock import Mock
@@ -60,9 +60,9 @@ def create_app(
         app.register_blueprint(admin.blueprint)
         app.register_blueprint(browser.blueprint)
     app.register_error_handler(HTTPException, _refuse)
-    app.register_error_handler(ConnectionError, api.refuse_without_state)
+    app.register_error_handler(ConnectionError, exchange.refuse_without_state)
     if remember:
-        app.wsgi_app = Memory(app.wsgi_app, mock, api.conclude)  # type: ignore[method-assign]
+        app.wsgi_app = Memory(app.wsgi_app, mock, exchange.conclude)  # type: ignore[method-assign]
     return app
 
 
@@ -121,7 +121,7 @@ def _setting(variable: str, text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def _refuse(error: HTTPException) -> Response:
-    response = admin.refuse(error) if api.for_admin() else api.refuse(error)
+    response = admin.refuse(error) if exchange.for_admin() else exchange.refuse(error)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

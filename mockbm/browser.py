@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, jsonify, request, send_from_directory
 
 from . import admin
-from .api import ADMIN_PREFIX
+from .exchange import ADMIN_PREFIX
 from .guard import Guard
 
 blueprint = Blueprint("page", __name__, url_prefix=ADMIN_PREFIX)

@@ -78,6 +78,13 @@ _SURROGATES = re.compile(
 )
 
 
+def one_line(text: str) -> str:
+    """`text` with everything escaped that would not be seen, or begin a line of its own."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong in a scenario, which `str` tells on one printable line.
@@ -94,7 +101,7 @@ class Problem:
     def __str__(self) -> str:
         position = f"{self.path}:{self.line}:{self.column}: " if self.path else ""
         text = f"{position}{self.where}: {self.what}"
-        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+        return one_line(text)
 
 
 class ScenarioError(Exception):

@@ -9,11 +9,16 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, Protocol
 
+from .document import one_line
+
 DEFAULT_SIZE = 1_000
 """Requests that one journal keeps; the oldest make room for new ones."""
 
 MAX_IDS = 100
 """Ids that one entry keeps of a long answer; `count` has how many there were."""
+
+MAX_ANSWER = 4_096
+"""Bytes that an entry keeps of the body of the answer."""
 
 MAX_PARAMETERS = 30
 """Parameters that one entry keeps."""
@@ -37,6 +42,7 @@ class Entry:
     places: name of a parameter to "query", "form" or "JSON".
     scenario, revision: what answered, as in the headers X-Mockbm-Scenario and X-Mockbm-Revision.
     count, ids: how many releases the answer had, and the ids of the first `MAX_IDS`.
+    answer, size: the beginning of the body that was answered, as text, and the bytes of all of it.
     duration: seconds from the first look at the request to the finished answer.
     explanation: why the answer is what it is.
     ignored: names of parameters that had no effect though they were meant to.
@@ -54,6 +60,8 @@ class Entry:
     places: Mapping[str, str] = field(default_factory=dict)
     count: int = 0
     ids: tuple[int, ...] = ()
+    answer: str = ""
+    size: int = 0
     duration: float = 0.0
     explanation: str = ""
     ignored: tuple[str, ...] = ()
@@ -61,11 +69,9 @@ class Entry:
 
     def __str__(self) -> str:
         """One line for a person, as reports of failed tests show it."""
-        parameters = "".join(f" {name}={value!r}" for name, value in self.parameters.items())
-        return (
-            f"#{self.number} {self.method} {self.path}{parameters} -> {self.status}"
-            f" [{self.scenario}] {self.explanation}"
-        )
+        sent = "".join(f" {name}={value!r}" for name, value in self.parameters.items())
+        asked = f"{self.method} {self.path}{sent} -> {self.status}"
+        return f"#{self.number} {one_line(asked)} [{self.scenario}] {one_line(self.explanation)}"
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the admin API tells it."""
@@ -95,12 +101,18 @@ class Told(NamedTuple):
     """When it was answered: seconds of Unix time."""
     duration: float
     values: Mapping[str, Any]
-    """All other fields of the entry; nothing may change them any more."""
+    """All other fields of the entry, `answer` as bytes; nothing may change them any more."""
 
     def fields(self) -> dict[str, Any]:
         """The fields of the entry, but for its number."""
         when = datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds")
-        return {"time": f"{when[:-6]}Z", "duration": self.duration, **self.values}
+        answer = self.values["answer"].decode("utf-8", "ignore")  # which may end within a letter
+        return {
+            "time": f"{when[:-6]}Z",
+            "duration": self.duration,
+            **self.values,
+            "answer": answer,
+        }
 
 
 class Journal(Protocol):

@@ -38,7 +38,6 @@ from .answers import (
     SessionsSchema,
     ShownSchema,
 )
-from .api import EXPLAIN_HEADER, PATH, REVISION_HEADER, SCENARIO_HEADER
 from .describe import (
     IN_BODY,
     IN_FORM,
@@ -50,6 +49,7 @@ from .describe import (
     json_schema,
     taught,
 )
+from .exchange import EXPLAIN_HEADER, PATH, REVISION_HEADER, SCENARIO_HEADER
 from .faults import MAX_DELAY, Seconds
 from .fields import Date, NamedSchema
 from .guard import Guard

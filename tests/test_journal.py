@@ -6,14 +6,17 @@ import base64
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import requests
 
 from mockbm import MockServer
+from mockbm.mock import session_id
 
 KEY = "abc12345"
+RELEASE = {"id": 1, "number": "1.10", "applicationId": 1, "applicationName": "A"}
 EXPLAIN = "X-Mockbm-Explain"
 
 
@@ -35,6 +38,8 @@ def test_an_entry_tells_the_whole_request(server: MockServer) -> None:
     (entry,) = journal(server)
     assert entry.pop("duration") > 0
     assert entry.pop("time").endswith("Z")
+    answer = entry.pop("answer")
+    assert (json.loads(answer)[0]["id"], len(answer)) == (7, entry.pop("size"))
     assert entry == {
         "number": 1,
         "method": "POST",
@@ -65,6 +70,43 @@ EXITS = [
     ("DELETE", "/api/releases", {}, 405),
     ("POST", "/api/releases", {"data": b" " * (1024 * 1024 + 1)}, 413),
 ]
+
+
+def test_an_entry_has_the_answer(tmp_path: Any) -> None:
+    """The body that went out, as it went out, whatever has become of the scenario since."""
+    faults = "extends: documented\nfaults:\n"
+    for name in ("truncate", "reset", "malformed"):
+        (tmp_path / f"{name}.yaml").write_text(f"{faults}  - connection: {name}\n")
+    (tmp_path / "outage.yaml").write_text(
+        f"{faults}  - respond: {{status: 503, body: 'Gone: é'}}\n"
+    )
+    (tmp_path / "many.yaml").write_text("generate: {releases: 100}\n")
+    with MockServer(tmp_path, "many") as server:
+        key = server.open_session("many").api_key
+        for _ in range(3):  # the last of which is remembered
+            sent = ask(server, "/api/releases", headers={"X-ApiKey": key}).content
+        session = server.mock.session(session_id(key))
+        for entry in session.requests():
+            assert (entry.answer, entry.size) == (sent[:4096].decode(), len(sent))
+        assert len(sent) > 40_000
+        session.use_values({"releases": [RELEASE]})
+        ask(server, "/api/releases?status=open", headers={"X-ApiKey": key})
+        ask(server, "/api/releases", "HEAD", headers={"X-ApiKey": key})
+        ask(server, "/api/releases", headers={"X-ApiKey": key})
+        *_, refused, head, inline = session.requests()
+        assert refused.answer == f"{refused.explanation}\n"
+        assert (head.answer, head.size) == ("", 0)
+        assert json.loads(inline.answer)[0]["number"] == "1.10"
+        answers = {}
+        for name in ("truncate", "reset", "malformed", "outage"):
+            session.use(name)
+            with suppress(requests.RequestException):
+                ask(server, "/api/releases", headers={"X-ApiKey": key})
+            answers[name] = session.requests()[-1].answer
+    assert answers["outage"] == "Gone: é"
+    assert answers["reset"] == ""
+    assert answers["malformed"].startswith('[{"id":4,')
+    assert answers["truncate"].startswith('[{"id":4,')
 
 
 def test_every_exit_is_recorded(server: MockServer) -> None:
@@ -194,6 +236,17 @@ def test_no_key_is_ever_written(
     assert key not in found
     assert key[:8] not in found, "a part of it is"
     assert "POST /api/releases" in caplog.text
+
+
+def test_a_client_writes_no_lines_of_its_own(
+    server: MockServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever stands in a path or a name, a request is one line of the log, and all of it seen."""
+    caplog.set_level(logging.INFO, "mockbm")
+    ask(server, "/foo%0a2026-01-01%20INFO%20%231%1b[31m%e2%80%a8")
+    ask(server, "/api/releases?a%0Ab=1", "POST", json={"x\u2028\x1b": "y\n"})
+    assert len(caplog.records) == 2
+    assert all(record.message.isprintable() for record in caplog.records)
 
 
 def test_an_entry_is_small_whatever_comes(server: MockServer) -> None:

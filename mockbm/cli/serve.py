@@ -194,12 +194,14 @@ def _write_port(path: Path, port: int) -> None:
 
 
 class _JsonLines(logging.Formatter):
-    """A request as one line of JSON: its entry in the journal."""
+    """A request as one line of JSON: its entry in the journal, without the answer."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = record.args[0] if isinstance(record.args, tuple) and record.args else None
         if isinstance(entry, Entry):
-            return json.dumps({"level": record.levelname, **entry.to_json()})
+            told = entry.to_json()
+            del told["answer"]  # which is long, and kept in the journal
+            return json.dumps({"level": record.levelname, **told})
         return json.dumps({"level": record.levelname, "message": record.getMessage()})
 
 
