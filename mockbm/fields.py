@@ -124,8 +124,8 @@ class Date(fields.Field[str]):
     """A moment, kept as the text that goes out: UTC, seven decimals, `Z` [S].
 
     Reads `2024-03-04`, `2024-03-04T09:03`, seconds, up to seven decimals, and `Z` or an offset;
-    UTC is meant where no offset is given. The texts sort as the moments do. A date told from now,
-    such as `now-3d`, stays as it is until `resolved`.
+    UTC is meant where no offset is given. The texts sort as the moments do. A relative date, such
+    as `now-3d`, stays as it is until `resolved`.
     """
 
     form = re.compile(
@@ -177,7 +177,7 @@ class Date(fields.Field[str]):
                 return text
         except ValueError as error:
             why = str(error)
-        raise ValidationError(f"{quoted(text)} is not told from now; {why}")
+        raise ValidationError(f"{quoted(text)} is no relative date; {why}")
 
 
 class Flag(fields.Field[bool]):

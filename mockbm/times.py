@@ -1,4 +1,4 @@
-"""Durations, dates that are told from now, and the clock that says what now is."""
+"""Durations, relative dates such as `now-3d`, and the clock that says what now is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Units of a duration, in seconds."""
 
-MAXDURATION = 36_525 * 86_400
+MAX_DURATION = 36_525 * 86_400
 """Seconds, a hundred years: far enough for any test, and no date overflows."""
 
 FIRST, LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1900, 9800))
@@ -30,13 +30,13 @@ def duration(text: str) -> float:
     if match is None:
         raise ValueError("write a number and one of ms, s, m, h, d, w, such as 250ms or 2d")
     seconds = float(match[1]) * UNITS[match[2]]
-    if seconds > MAXDURATION:
+    if seconds > MAX_DURATION:
         raise ValueError("allowed are a hundred years at most")
     return seconds
 
 
 def is_relative(text: str) -> bool:
-    """Whether a date is told from now, as in `now-3d`. Raises: ValueError for a bad duration."""
+    """Whether a date is relative, as `now-3d` is. Raises: ValueError for a bad duration."""
     match = _RELATIVE.fullmatch(text)
     if match is not None and match[2] is not None:
         duration(match[2])
@@ -44,7 +44,7 @@ def is_relative(text: str) -> bool:
 
 
 def resolve(text: str, now: datetime) -> str:
-    """The moment that a date told from now means, in the form that goes out [S]."""
+    """The moment that a relative date means, in the form that goes out [S]."""
     match = _RELATIVE.fullmatch(text)
     assert match is not None
     seconds = duration(match[2]) if match[2] else 0.0
@@ -88,7 +88,10 @@ class Clock:
 
 
 def moment(text: str) -> datetime:
-    """The moment of a date in the form that goes out. Raises: ValueError where no clock goes."""
+    """The moment of a date in the form that goes out, to the microsecond: a seventh digit goes.
+
+    Raises: ValueError where no clock goes.
+    """
     found = datetime.fromisoformat(text[:26]).replace(tzinfo=timezone.utc)
     if not FIRST <= found <= LAST:
         raise ValueError(f"a clock shows moments from {outgoing(FIRST)} to {outgoing(LAST)}")
