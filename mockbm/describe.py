@@ -284,13 +284,7 @@ def _scenario_rules(place: Place) -> JsonSchema:
 
 
 def _release_rules(_place: Place) -> JsonSchema:
-    older = [
-        {"anyOf": [_none_of([older]), {"required": [name]}]}
-        for older, name in OLDER_NAMES.items()
-        if name not in ("name", "number")  # name is the number, where it is left out
-    ]
-    canceled = _is("status", "canceled")
-    return {"allOf": older, "if": canceled, "else": _none_of(["canceledBy", "canceledOn"])}
+    return {"if": _is("status", "canceled"), "else": _none_of(["canceledBy", "canceledOn"])}
 
 
 def _change_rules(_place: Place) -> JsonSchema:
@@ -365,7 +359,7 @@ _WORDS: Mapping[type, Mapping[str, str]] = {
         "latestBuildId": "The id of the latest build.",
         "latestBuildNumber": "The number of the latest build.",
         "deployables": "Its deployables, served as they stand. Left out: [].",
-        **{older: f"An older name of {name}; leave it out." for older, name in OLDER_NAMES.items()},
+        **{older: f"An older name of {name}, same value." for older, name in OLDER_NAMES.items()},
         "extra": "Properties that mockbm does not know, served as they stand.",
         "absent": "Whether the release is not there (yet, or any more).",
         "changes": "What becomes different, one after the other, each after its moment.",

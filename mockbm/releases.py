@@ -13,7 +13,7 @@ from json.encoder import encode_basestring
 from operator import eq, itemgetter
 from typing import Any, overload
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, post_load
 from marshmallow import validates_schema as validates
 
 from .document import NameProblem
@@ -48,8 +48,17 @@ OLDER_NAMES = {
 """Properties that BuildMaster keeps for old clients, and the ones whose values they repeat."""
 
 _CONTRADICTABLE = frozenset((*OLDER_NAMES, "canceledBy", "canceledOn"))
+"""Properties that not every release can have as they are."""
+
+_NOT_CANCELED = ("active", "deployed", None)
+
+DATES = ("createdOn", "canceledOn", "targetDate")
+"""Properties that are dates, and may be relative."""
 
 DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
+
+_PACKED_TOGETHER = 1_000
+"""Releases in one pack: with fewer, packs need more memory; with more, a look unpacks more."""
 
 
 class ReleaseSchema(NamedSchema):
@@ -109,39 +118,33 @@ class ReleaseSchema(NamedSchema):
 
     @validates(pass_original=True, skip_on_field_errors=False)
     def refuse_contradictions(self, release: Release, original: Any, **_: Any) -> None:
-        if not isinstance(original, Mapping) or self.partial:
-            return
         if release.keys().isdisjoint(_CONTRADICTABLE):
             return  # as most are
-        problems: dict[str, Any] = {}
+        problems = {}
         for older, name in OLDER_NAMES.items():
-            if older not in release or release[older] == release.get(name):
-                continue
             what = self._contradiction(release, original, older, name)
             if what:
                 problems[older] = [what]
-        if release.get("status", original.get("status")) in ("active", "deployed", None):
+        if not self.partial and release.get("status", original.get("status")) in _NOT_CANCELED:
             for name in {"canceledBy", "canceledOn"} & release.keys():
                 problems[name] = ["only a release with status: canceled has this"]
         if problems:
             raise ValidationError(problems)
 
-    @staticmethod
     def _contradiction(
-        release: Release, original: Mapping[str, Any], older: str, name: str
+        self, release: Release, original: Mapping[str, Any], older: str, name: str
     ) -> str | None:
         """What is wrong with a property under its older name, beside the one under its name."""
-        value = release.get(name)
-        if original.get(name) is None:
-            if name == "name" and release[older] == release.get("number"):
-                return None
-            return f"is an older name; write {name}: {release[older]} instead"
-        if value is None:
+        if older not in release:
             return None
-        return (
-            f"{quoted(release[older])} contradicts {name}, which is {quoted(value)}; "
-            f"leave {older} out, it repeats {name}"
-        )
+        if name in release and release[name] != release[older]:
+            return (
+                f"{quoted(release[older])} contradicts {name}, which is {quoted(release[name])}; "
+                f"leave {older} out, it repeats {name}"
+            )
+        if self.fields[name].required and not self.partial and original.get(name) is None:
+            return f"is an older name; write {name}: {release[older]} instead"
+        return None
 
     @validates(skip_on_field_errors=False)
     def refuse_impossible_changes(self, release: Release, **_: Any) -> None:
@@ -150,6 +153,7 @@ class ReleaseSchema(NamedSchema):
         changes = release.get("changes", ())
         if not required <= release.keys() or not all("after" in change for change in changes):
             return  # there are problems already, and they would come again for every stage
+        named = under_newer_names({**release, "changes": [*map(under_newer_names, changes)]})
         before: dict[str, float] = {}
         for number, change in enumerate(changes):
             kind, amount = change["after"]
@@ -157,7 +161,7 @@ class ReleaseSchema(NamedSchema):
                 late = {"after": ["comes before the change above it; sort the changes"]}
                 raise ValidationError({"changes": {number: late}})
             before[kind] = amount
-            stage = staged(release, number + 1)
+            stage = staged(named, number + 1)
             stage.pop("changes")
             found: dict[Any, Any] = ReleaseSchema(many=True, exclude=("changes",)).validate([stage])
             if found:
@@ -169,6 +173,21 @@ class ReleaseSchema(NamedSchema):
             if name in self.dump_fields:
                 what = f"{name} is a property of every release; write it outside extra"
                 raise ValidationError({"extra": {name: [NameProblem(what)]}})
+
+    @post_load
+    def rename_older(self, release: Release, **_: Any) -> Release:
+        return under_newer_names(release)
+
+
+def under_newer_names(release: Release) -> Release:
+    """A release, or a change of one, in which each value stands under the newer name alone."""
+    if release.keys().isdisjoint(OLDER_NAMES):
+        return release
+    renamed = {name: value for name, value in release.items() if name not in OLDER_NAMES}
+    for older, name in OLDER_NAMES.items():
+        if older in release:
+            renamed.setdefault(name, release[older])
+    return renamed
 
 
 class ChangeSchema(ReleaseSchema):
@@ -227,7 +246,7 @@ def _load_well_formed(
             schema.refuse_impossible_changes(release)
         if "extra" in release:
             schema.refuse_names_twice(release)
-        loaded.append(release)
+        loaded.append(under_newer_names(release))
         if progress and number % 1_000 == 0:
             progress(number / len(values))
     schema.refuse_repeated_ids(loaded)
@@ -237,7 +256,7 @@ def _load_well_formed(
 class Kept(Sequence[Release]):
     """Releases as loaded, packed as tightly as they go; each look at one unpacks it anew.
 
-    changing, told_from_now: the releases that change, and whether a date is told from now.
+    changing, told_from_now: the releases that change, and whether a date is relative.
     """
 
     def __init__(self, releases: Sequence[Release]) -> None:
@@ -273,9 +292,6 @@ class Kept(Sequence[Release]):
         return list(self)[place]
 
 
-_PACKED_TOGETHER = 1_000
-
-
 def rendered(releases: Iterable[Release]) -> Iterator[tuple[Release, bytes]]:
     """Complete releases, each with the JSON of what `ReleaseSchema.dump` makes of it.
 
@@ -305,7 +321,6 @@ def staged(release: Release, stage: int) -> Release:
     """A release, as loaded, after the first `stage` of its changes."""
     now = release
     for change in release.get("changes", ())[:stage]:
-        now = {name: value for name, value in now.items() if name not in OLDER_NAMES}
         if change.get("status", "canceled") != "canceled":
             now = {name: value for name, value in now.items() if not name.startswith("canceled")}
         now = {**now, **change}
@@ -313,11 +328,8 @@ def staged(release: Release, stage: int) -> Release:
     return dict(now)
 
 
-DATES = ("createdOn", "canceledOn", "targetDate")
-
-
 def is_told_from_now(release: Release) -> bool:
-    """Whether a date of this release, or of a change of it, is told from now."""
+    """Whether a date of this release, or of a change of it, is relative."""
     for name in DATES:
         if release.get(name, "").startswith("now"):
             return True
@@ -325,7 +337,7 @@ def is_told_from_now(release: Release) -> bool:
 
 
 def resolved(release: Release, now: datetime) -> Release:
-    """A release whose dates are told from `now`, with the moments they mean."""
+    """A release with the moments that its relative dates mean at `now`."""
     dates = {name: release[name] for name in DATES if release.get(name, "").startswith("now")}
     return {**release, **{name: resolve(text, now) for name, text in dates.items()}}
 
@@ -369,7 +381,7 @@ def sample_release(number: int, /, **changes: object) -> Release:
     With changes such as `absent`, which the endpoint does not tell, these stay beside it.
 
     number: 1, 2, 3, ...: the `id`, from which other properties follow.
-    changes: properties to set otherwise; None leaves one out.
+    changes: properties to set otherwise, an older name for the newer one; None leaves one out.
     Raises: ValidationError for changes that make it invalid.
     """
     release: dict[str, object] = {
@@ -388,6 +400,9 @@ def sample_release(number: int, /, **changes: object) -> Release:
         "latestBuildId": number,
         "latestBuildNumber": "1",
     }
+    for older, name in OLDER_NAMES.items():
+        if changes.get(older) is not None:
+            release.pop(name, None)
     schema = ReleaseSchema(many=True)
     loaded: list[Release] = schema.load([release | changes])
     filled: Release = schema.dump(list(completed(loaded)))[0]

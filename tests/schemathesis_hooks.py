@@ -26,7 +26,7 @@ REASONS = re.compile(
     "|min is more than max|comes before the change above it"
     # Of a whole scenario: one place of it does not fit another.
     "|an id occurs once|no scenario is called|has no release with the id|contradicts"
-    "|is an older name|only a release with status: canceled has this"
+    "|only a release with status: canceled has this"
     # Of an integer: a text of digits has no value, and 2.0 is 2.
     r"|does not fit in 32 bits|\d\.0'? is not an integer|is below [01]|allowed is \d+ to \d+$"
 )

@@ -154,6 +154,26 @@ def test_older_names_follow(shared: MockServer) -> None:
     assert ask(shared.url, session.api_key, releaseNumber="1.0").json() == []
 
 
+def test_older_names_change_releases(shared: MockServer) -> None:
+    """A release and its changes may use the older names instead, the one or the other."""
+    session = opened(
+        shared,
+        release(
+            {"after": "1 call", "latestPackageId": 7, "releaseName": "Easter"},
+            {"after": "2 calls", "latestBuildId": 8, "releaseNumber": "1.1"},
+            {"after": "3 calls", "latestPackageId": 9, "latestBuildId": 9, "name": "May"},
+            latestPackageId=6,
+        ),
+    )
+    names = ("latestBuildId", "latestPackageId", "name", "releaseName", "number", "releaseNumber")
+    assert [seen(shared, session, *names)[0] for _ in range(4)] == [
+        [6, 6, "1.0", "1.0", "1.0", "1.0"],
+        [7, 7, "Easter", "Easter", "1.0", "1.0"],
+        [8, 8, "Easter", "Easter", "1.1", "1.1"],
+        [9, 9, "May", "May", "1.1", "1.1"],
+    ]
+
+
 def test_several_releases_change_on_their_own(shared: MockServer) -> None:
     """Each release keeps to its own changes; absent ones are in no answer and match no filter."""
     session = opened(

@@ -154,10 +154,11 @@ CHANGE_WORDS = {
     "after": "says no moment; write `3 calls`, or a duration such as 30s or 2d",
     "sort": "comes before the change above it; sort the changes",
     "only": "only a release with status: canceled has this",
-    "how": "is not told from now; write now, now-3d or now+2w; units are ms, s, m, h, d, w",
+    "how": "is no relative date; write now, now-3d or now+2w; units are ms, s, m, h, d, w",
     "unit": "write a number and one of ms, s, m, h, d, w, such as 250ms or 2d",
     "most": "allowed are a hundred years at most",
     "at": "releases[0].changes",
+    "leave": "leave furthestPackageId out, it repeats furthestBuildId",
     "list": "expected a list of changes, such as - {after: 3 calls, ...}",
 }
 # The lines of a release from the sixth on, parted by `|`, and below them all that is wrong.
@@ -186,8 +187,12 @@ changes: [{after: 1 call, absent: no}]
     6:37: $at[0].absent: 'no' is neither true nor false
 changes: [{after: 1 call, canceledBy: X}]
     6:41: $at[0].canceledBy: $only
-changes: [{after: 1 call, furthestPackageId: 4}]
-    6:48: $at[0].furthestPackageId: is an older name; write furthestBuildId: 4 instead
+changes: [{after: 1 call, furthestPackageId: x}]
+    6:48: $at[0].furthestPackageId: 'x' is not an integer; write decimal digits only
+changes: [{after: 1 call, furthestBuildId: 3, furthestPackageId: 4}]
+    6:68: $at[0].furthestPackageId: 4 contradicts furthestBuildId, which is 3; $leave
+furthestPackageId: 3|furthestBuildId: 4|changes: [{after: 1 call, name: B}]
+    6:22: releases[0].furthestPackageId: 3 contradicts furthestBuildId, which is 4; $leave
 changes: [{after: 1 call, createdOn: 2023-02-29}]
     6:40: $at[0].createdOn: '2023-02-29' is not a date that exists
 changes:|- {after: 3 calls, status: deployed}|- {after: 2 calls, status: active}
@@ -207,12 +212,24 @@ targetDate: now - 3d
 targetDate: nowish
     6:15: releases[0].targetDate: 'nowish' $how
 targetDate: now+2y
-    6:15: releases[0].targetDate: 'now+2y' is not told from now; $unit
+    6:15: releases[0].targetDate: 'now+2y' is no relative date; $unit
 targetDate: now+6000w
-    6:15: releases[0].targetDate: 'now+6000w' is not told from now; $most
+    6:15: releases[0].targetDate: 'now+6000w' is no relative date; $most
 """
 
-CHANGES = rows(CHANGE_DEFINITIONS, CHANGE_WORDS, one)
+CHANGES = [
+    *rows(CHANGE_DEFINITIONS, CHANGE_WORDS, one),
+    served(
+        "an older name, changed to another value under its newer one",
+        one("furthestPackageId: 3", "changes: [{after: 0s, furthestBuildId: 4}]"),
+        {"furthestBuildId": 3, "furthestPackageId": 3},
+    ),
+    served(
+        "an older name in a change",
+        one("furthestBuildId: 3", "changes: [{after: 3 calls, furthestPackageId: 4}]"),
+        {"furthestBuildId": 3, "furthestPackageId": 3},
+    ),
+]
 
 
 @pytest.mark.parametrize("row", CHANGES, ids=lambda row: row.id)

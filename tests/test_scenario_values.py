@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from marshmallow import ValidationError
 from scenario_rows import (
     LEFT_OUT,
     Row,
@@ -19,6 +20,7 @@ from scenario_rows import (
 )
 
 from mockbm.loading import load_scenarios
+from mockbm.releases import sample_release
 
 NOT_INTEGER = "is not an integer; write decimal digits only"
 TOO_BIG = "does not fit in 32 bits; allowed is -2147483648 to 2147483647"
@@ -293,17 +295,42 @@ ROWS = [
         "12:24: releases[0].latestPackageNumber: '05' contradicts latestBuildNumber, which is "
         "'5'; leave latestPackageNumber out, it repeats latestBuildNumber",
     ),
-    refused(
-        "older name contradicts the default",
+    served(
+        "older name alone, of what has a default",
         one("releaseName: B"),
-        "6:16: releases[0].releaseName: is an older name; write name: B instead",
+        {"name": "B", "number": "1", "releaseName": "B", "releaseNumber": "1"},
+    ),
+    served(
+        "older names alone",
+        one("furthestPackageId: 02", "furthestBuildId: ", "latestPackageNumber: 03"),
+        {
+            "furthestBuildId": 2,
+            "furthestPackageId": 2,
+            "furthestBuildNumber": LEFT_OUT,
+            "latestBuildNumber": "03",
+            "latestPackageNumber": "03",
+        },
+    ),
+    served(
+        "older names of an answer, and nothing else of them",
+        'releases: [{"id":1,"applicationId":1,"applicationName":"A","furthestPackageId":6,'
+        '"furthestPackageNumber":"2","latestPackageId":7,"latestPackageNumber":"3",'
+        '"releaseName":"B","releaseNumber":"1.10","number":"1.10"}]',
+        {
+            "number": "1.10",
+            "name": "B",
+            "furthestBuildId": 6,
+            "furthestBuildNumber": "2",
+            "latestBuildId": 7,
+            "latestBuildNumber": "3",
+            "furthestPackageId": 6,
+        },
     ),
     refused(
-        "older names alone",
-        one("furthestPackageId: 2", "latestPackageNumber: 03"),
-        "6:22: releases[0].furthestPackageId: is an older name; write furthestBuildId: 2 instead",
-        "7:24: releases[0].latestPackageNumber: is an older name; "
-        "write latestBuildNumber: 03 instead",
+        "older name alone, with a wrong value",
+        one("furthestPackageId: x", "releaseName: [a]"),
+        f"6:22: releases[0].furthestPackageId: 'x' {NOT_INTEGER}",
+        f"7:16: releases[0].releaseName: a list {NOT_TEXT}",
     ),
     refused(
         "older name of what is required",
@@ -425,6 +452,14 @@ ROWS = [
 def test_value(row: Row, tmp_path: Path) -> None:
     """A value is refused with exactly this problem, or comes out as exactly this."""
     assert answered(row, tmp_path) == row.expected
+
+
+def test_a_sample_takes_older_names() -> None:
+    """A property of a sample is set by its older name too; by both names, to one value only."""
+    sample = sample_release(3, furthestPackageId=6, releaseName="B")
+    assert (sample["furthestBuildId"], sample["furthestPackageId"], sample["name"]) == (6, 6, "B")
+    with pytest.raises(ValidationError, match="6 contradicts furthestBuildId, which is 7"):
+        sample_release(3, furthestPackageId=6, furthestBuildId=7)
 
 
 SETTINGS: list[tuple[str, tuple[str, tuple[str, ...], str]]] = [
