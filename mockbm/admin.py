@@ -150,7 +150,7 @@ def refused(found: tuple[int, str] | None) -> Response | None:
 
 def _refuse_alone() -> Response | None:
     """One of several processes changes nothing that the others would not know of."""
-    asks = request.method in ("GET", "HEAD") and not request.path.endswith("/requests")
+    asks = request.method in ("GET", "HEAD") and not request.path.rstrip("/").endswith("/requests")
     if asks or not is_one_of_many():
         return None
     return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")

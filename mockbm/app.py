@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from . import admin, api, browser, exchange
 from .guard import Guard
@@ -41,8 +42,11 @@ def create_app(
     allowed_hosts: names by which they may call this machine, beside the loopback ones.
     remember: whether an answer that was made once is given again without being made again.
     settings: the others of `mockbm.mock.Mock`, such as strict and journal_size.
-    Raises: ScenarioError for files with problems, UnknownName.
+    Raises: ScenarioError for files with problems, UnknownName, ValueError for a setting that cannot
+        be meant.
     """
+    if admin_token and not re.fullmatch(r"[!-~]+", admin_token):
+        raise ValueError("the admin token: only letters, digits and signs of ASCII, without blanks")
     app = Flask("mockbm", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False
@@ -121,6 +125,8 @@ def _setting(variable: str, text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def _refuse(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        error.description = f"the body is too large; allowed are {MAX_BODY // 1024**2} MiB"
     response = admin.refuse(error) if exchange.for_admin() else exchange.refuse(error)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

@@ -23,20 +23,24 @@ class RemoteSession:
     """One session of a running mock, over HTTP; the same calls as `mockbm.mock.Session`.
 
     Every call raises OSError where no mock answers, UnknownName for a scenario or session that is
-    not there, ScenarioError for values that are no scenario, ValueError for another value that
-    cannot be meant, RuntimeError for another refusal.
+    not there, ScenarioError for values that are no scenario or one that the mock cannot play,
+    ValueError for another value that cannot be meant, LookupError where the mock has no admin API,
+    RuntimeError for another refusal. Raises: ValueError for a URL that cannot be that of a mock.
     """
 
     def __init__(
         self, url: str, path: str, api_key: str, token: str | None, timeout: float
     ) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no URL of a mock, such as http://127.0.0.1:8080")
         self.url = url.rstrip("/")
         self.api_key = api_key
         self.token = token
         self.timeout = timeout
         self._path = path
         # A proxy is for other machines: the mock on this one is none of its business.
-        here = is_loopback(urllib.parse.urlsplit(url).hostname or "localhost")
+        here = is_loopback(parts.hostname)
         proxies = urllib.request.ProxyHandler({} if here else None)
         self._open = urllib.request.build_opener(proxies).open
 
@@ -104,8 +108,14 @@ class RemoteSession:
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             raise _refusal(self.url, error) from None
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            why = getattr(reason, "strerror", None) or reason
+            raise OSError(f"no mock answers at {self.url}: {why}") from None
         except http.client.HTTPException as error:
             raise RuntimeError(f"{self.url} does not speak HTTP: {error!r}") from None
+        except ValueError:
+            raise RuntimeError(f"{self.url} is no mockbm: its answer is no JSON") from None
 
 
 class AdminClient(RemoteSession):
@@ -121,7 +131,10 @@ class AdminClient(RemoteSession):
 
     def health(self) -> dict[str, Any]:
         """Status, version and what is active."""
-        return dict(self._call("GET", "/health"))
+        found = self._call("GET", "/health")
+        if not isinstance(found, dict) or not isinstance(found.get("status"), str):
+            raise RuntimeError(f"{self.url} is no mockbm: it does not tell its health")
+        return found
 
     def scenarios(self) -> list[dict[str, Any]]:
         """Every scenario: name, description, active, and what it holds and does."""
@@ -149,6 +162,9 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         details = json.loads(error.read())
         kind, detail = str(details["title"]), str(details["detail"])
     except (ValueError, KeyError, TypeError):
+        is_base = not urllib.parse.urlsplit(url).path
+        if error.code == 404 and is_base and "X-Mockbm-Explain" in error.headers:
+            return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")
         return RuntimeError(f"{url} is no mockbm: it answered {error.code} {error.reason}")
     if kind.startswith("Unknown "):
         return UnknownName(kind[8:], details["name"], details.get("scenarios", ()))

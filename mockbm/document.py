@@ -11,6 +11,7 @@ import codecs
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,6 +314,8 @@ def _stand_ins(text: str) -> tuple[dict[str, Any], str]:
 
 def _read(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe could keep us waiting for ever
+            raise _unreadable(path, "is no file, but a directory, pipe or device")
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             raw = file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None

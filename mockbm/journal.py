@@ -14,6 +14,9 @@ from .document import one_line
 DEFAULT_SIZE = 1_000
 """Requests that one journal keeps; the oldest make room for new ones."""
 
+MAX_SIZE = 10_000_000
+"""Requests that one journal can be told to keep."""
+
 MAX_IDS = 100
 """Ids that one entry keeps of a long answer; `count` has how many there were."""
 

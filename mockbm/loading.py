@@ -95,6 +95,12 @@ def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) ->
         raise unplaced(error.messages_dict) from None
 
 
+MAX_GENERATIONS = 32
+"""Scenarios in a row that extend one another."""
+
+_TOO_LONG = f"goes on over more than {MAX_GENERATIONS} scenarios that extend one another"
+
+
 class _Family:
     """The scenario files of one directory, which may extend one another."""
 
@@ -130,7 +136,7 @@ class _Family:
             files = scenario_files(directory)
         except OSError as error:
             what = f"{error.strerror}; give a directory of scenario files"
-            self._complain(directory, "directory", what)
+            self.problems.append(Problem("", 0, 0, f"{directory}", what))
             return []
         if not files:
             what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
@@ -156,13 +162,18 @@ class _Family:
 
         Raises: ValidationError where it is not there or extends `name` in turn.
         """
+        if len(self._open) > MAX_GENERATIONS:
+            raise ValidationError({"extends": [_TOO_LONG]})
         shipped = self._shipped
         in_shipped = shipped is not None and extended in shipped.names
         if extended in self._files and not (extended == name and in_shipped):
             if extended in self._open:
                 way = " extends ".join([*self._open[self._open.index(extended) :], extended])
                 raise ValidationError({"extends": [f"goes in a circle: {way}"]})
-            return self.scenario(extended)
+            found = self.scenario(extended)
+            if found is not None and found.generation >= MAX_GENERATIONS:
+                raise ValidationError({"extends": [_TOO_LONG]})
+            return found
         if shipped is not None and in_shipped:
             return shipped.scenario(extended)  # also of the same name: a file may build on that
         known = sorted({*self.names, *(shipped.names if shipped else ())} - {name})

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .document import Problem, Progress, ScenarioError
 from .fields import nearest
-from .journal import DEFAULT_SIZE
+from .journal import DEFAULT_SIZE, MAX_SIZE
 from .loading import inline_scenario, load_scenarios, shipped_scenarios
 from .scenario import DEFAULT_API_KEY, Scenario
 from .selection import FilterSchema
@@ -53,7 +53,7 @@ class UnknownName(LookupError):  # noqa: N818 (it reads as what it says)
         self.kind = kind
         self.name = name
         self.known = tuple(known)
-        self.nearest = nearest(name, self.known)
+        self.nearest = nearest(str(name), self.known)
         guess = f"; did you mean {self.nearest}?" if self.nearest else ""
         there = f"{'' if guess else ';'} There are: {', '.join(known)}" if known else ""
         super().__init__(f"no {kind} is called {name!r}{guess}{there}")
@@ -103,6 +103,8 @@ class Mock:
         self.max_sessions = max_sessions
         if math.isnan(idle_seconds):
             raise ValueError("idle_seconds is no number")
+        if not 0 < journal_size <= MAX_SIZE:
+            raise ValueError(f"journal_size is {journal_size}; allowed is 1 to {MAX_SIZE}")
         try:
             self.clock = Clock() if clock is None else clock_at(clock)
         except ValueError as error:
@@ -112,6 +114,7 @@ class Mock:
         self.problems: tuple[Problem, ...] = ()
         self.began = time.monotonic()
         self._gone: dict[str, Scenario] = {}
+        self._keys: frozenset[str] = frozenset()
         self._views: dict[str, tuple[Standing, View]] = {}
         self._take(load_scenarios(self.directory, progress))
         if scenario is None:
@@ -127,7 +130,11 @@ class Mock:
     def _take(self, scenarios: Mapping[str, Scenario]) -> None:
         self.scenarios = scenarios
         self.loaded = outgoing(Clock().now())
-        self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
+        keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
+        if keys != self._keys:  # what has to be hidden in answers is another
+            for scenario in scenarios.values():
+                scenario.forget_answers()
+        self._keys = keys
 
     def scenario(self, name: str) -> Scenario:
         """The scenario of that name. Raises: UnknownName."""

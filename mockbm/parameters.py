@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from flask import Request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .fields import quoted
 from .mock import HIDDEN
@@ -28,6 +28,12 @@ KEY_PARAMETERS = ("key", "api_key")
 
 MAX_FIELDS = 1_000
 """Parameters that a request may have."""
+
+MAX_DEPTH = 32
+"""Levels of nesting that a JSON body may have."""
+
+_TOO_DEEP = f"not read: JSON nested more than {MAX_DEPTH} levels deep"
+_TOO_MANY = f"a form of more than {MAX_FIELDS} fields"
 
 _SECRETS = ("apikey", "authorization", "password", "secret", "token")
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
@@ -136,7 +142,10 @@ def _brief(value: Any) -> str:
 
 
 def _header_key(request: Request) -> str | None:
-    basic = request.authorization
+    try:
+        basic = request.authorization
+    except ValueError:  # not even Base64
+        basic = None
     password = basic.password if basic and basic.username == KEY_USER else None
     return request.headers.get(KEY_HEADER) or password or None
 
@@ -157,7 +166,7 @@ def _body_parameters(request: Request) -> Iterator[Parameter]:
         try:
             pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
-            raise _UnreadableError(f"a form of more than {MAX_FIELDS} fields") from None
+            raise _UnreadableError(_TOO_MANY) from None
         for name, value in pairs:
             yield Parameter(name, value, "form")
     elif kind == "application/json" or (not kind and start == b"{"):
@@ -173,15 +182,19 @@ def _body_parameters(request: Request) -> Iterator[Parameter]:
 
 
 def _multipart(request: Request) -> Iterator[Parameter]:
-    for name, value in request.form.items(multi=True):
+    try:
+        form = request.form
+    except RequestEntityTooLarge:  # in parts: the whole body has been read by now
+        raise _UnreadableError(_TOO_MANY) from None
+    for name, value in form.items(multi=True):
         if name is not None:
             yield Parameter(name, value, "form")
-    if None in request.form or None in request.files:
+    if None in form or None in request.files:
         raise _UnreadableError("a part of the multipart form has no name")
     for name in request.files:
         raise _UnreadableError(f"{printable(name)} came as a file; send it as a plain field")
     end = f"--{request.mimetype_params.get('boundary')}--".encode()
-    if not request.form and request.get_data().strip() != end:  # some clients send only the end
+    if not form and request.get_data().strip() != end:  # some clients send only the end
         raise _UnreadableError("not a multipart form that can be read; look at its boundary")
 
 
@@ -210,10 +223,22 @@ def _json_object(text: str) -> _Object:
         place = f"line {error.lineno}, column {error.colno}"
         raise _UnreadableError(f"not valid JSON: {error.msg} at {place}") from None
     except RecursionError:
-        raise _UnreadableError("not read: JSON nested too deep") from None
+        raise _UnreadableError(_TOO_DEEP) from None
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for item in level for inner in _inside(item)]
+    if level:
+        raise _UnreadableError(_TOO_DEEP)
     if not isinstance(value, _Object):
         raise _UnreadableError('expected a JSON object, such as {"status": "active"}')
     return value
+
+
+def _inside(value: Any) -> list[Any]:
+    """What a list or an object holds."""
+    if isinstance(value, _Object):
+        return [inner for _, inner in value]
+    return value if isinstance(value, list) else []
 
 
 def _refuse_constant(word: str) -> NoReturn:

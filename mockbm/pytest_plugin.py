@@ -277,11 +277,11 @@ def mockbm_server(
     pytestconfig: pytest.Config, request: pytest.FixtureRequest
 ) -> Iterator[MockServer | AdminClient]:
     """One mock for the whole run: in this process, on 127.0.0.1, or the one at `--mockbm-url`."""
-    from . import AdminClient, MockServer, ScenarioError
+    from . import MockServer, ScenarioError
 
     url = pytestconfig.getoption("--mockbm-url")
     if url:
-        yield _connect(AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN")))
+        yield _connected(url)
         return
     try:
         scenarios = request.getfixturevalue("mockbm_scenarios")
@@ -292,12 +292,14 @@ def mockbm_server(
         yield server
 
 
-def _connect(client: AdminClient) -> AdminClient:
+def _connected(url: str) -> AdminClient:
+    from . import AdminClient
+
     try:
+        client = AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN"))
         client.health()
-    except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "reason", error)
-        raise _failure(f"no mock answers at {client.url}: {why}") from None
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
+        raise _failure(str(error)) from None
     return client
 
 

@@ -23,7 +23,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError:
-    raise ValueError("a state in Redis needs the extra: pip install 'mockbm[redis]'") from None
+    raise ValueError("a state in Redis needs the extra `redis` of mockbm") from None
 
 from .faults import Counts
 from .journal import Entry, Journal, Told
@@ -60,8 +60,10 @@ class RedisState:
                 socket_connect_timeout=PATIENCE,
                 retry=Retry(NoBackoff(), 1),  # a connection from before Redis was restarted
             )
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"the URL of the state: {error}") from None
+        except (ValueError, TypeError):  # whose text may have the password in it
+            raise ValueError(
+                "the URL of the state cannot be read; write redis://:PASSWORD@HOST:PORT/0"
+            ) from None
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._mock = parts.fragment or "mockbm"
         self._sessions = f"{self._mock}:sessions"

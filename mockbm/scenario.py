@@ -18,9 +18,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
-from .document import (
-    Progress,
-)
+from .document import Progress
 from .faults import NEEDS_SOCKET, Fault, FaultSchema
 from .fields import Choice, Integer, NamedSchema, Text
 from .generate import GenerateSchema, generated
@@ -72,6 +70,11 @@ class Scenario:
     own: Sequence[Release]
     _compiling: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
+    @cached_property
+    def generation(self) -> int:
+        """The place in a row of scenarios that extend one another, from 1."""
+        return 1 + (self.base.generation if self.base else 0)
+
     @property
     def definition(self) -> Sequence[Release]:
         """All releases as loaded, with their changes; `at` makes of them what is served."""
@@ -119,7 +122,7 @@ class Scenario:
 
     @property
     def told_from_now(self) -> bool:
-        """Whether a date is told from now, so that the answer depends on the day."""
+        """Whether a date is relative, so that the answer depends on the day."""
         return self._facts[2]
 
     @cached_property
@@ -131,6 +134,10 @@ class Scenario:
     def answers(self) -> Answers:
         """What was answered from it, where it is not live."""
         return Answers()
+
+    def forget_answers(self) -> None:
+        """Let every answer be made anew."""
+        self.__dict__.pop("answers", None)
 
     @cached_property
     def counts(self) -> bool:

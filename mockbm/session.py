@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
 from .faults import Counts, Verdict, judge
-from .fields import Date
+from .fields import Date, quoted
 from .journal import Entry, Journal, narrowed
 from .loading import inline_scenario
 from .memory import Answer
@@ -162,6 +163,7 @@ class Session:
 
         Raises: ScenarioError; RuntimeError for a pinned key's.
         """
+        values = deepcopy(values)  # the caller may go on changing them
         self._switch(inline_scenario(values, self._mock.scenarios), values)
 
     def reset(self) -> None:
@@ -191,7 +193,10 @@ class Session:
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
-        seconds = duration(text)
+        try:
+            seconds = duration(text)
+        except ValueError as error:
+            raise ValueError(f"{quoted(text)}: {error}") from None
 
         def advanced(standing: Standing) -> Standing:
             clock = standing.clock.advanced(seconds)
@@ -252,5 +257,5 @@ def clock_at(text: str) -> Clock:
     except ValidationError as error:
         raise ValueError(error.messages[0]) from None
     if date.startswith("now"):
-        raise ValueError(f"{text!r} is told from now; a clock needs a date such as 2024-03-04")
+        raise ValueError(f"{text!r} is relative to now; a clock needs a date such as 2024-03-04")
     return Clock(moment(date))

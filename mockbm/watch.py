@@ -15,8 +15,8 @@ INTERVAL = 0.5
 
 log = logging.getLogger("mockbm")
 
-State = tuple[tuple[str, int, int], ...]
-"""Of each scenario file: name, time of the last change in nanoseconds, size in bytes."""
+State = tuple[tuple[str, int, int, int], ...]
+"""Of each scenario file: name, number, time of the last change in nanoseconds, size in bytes."""
 
 
 class Watch:
@@ -24,13 +24,15 @@ class Watch:
 
     Files are read once they have stayed the same from one look to the next, so that none is read
     while it is written. With any problem the mock goes on with what it had, and its health says so.
+
+    since: what was seen before the mock read its files: they may have changed meanwhile.
     """
 
-    def __init__(self, mock: Mock) -> None:
+    def __init__(self, mock: Mock, since: State) -> None:
         self._mock = mock
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mockbm watch", daemon=True)
-        self._read = self._seen = look(mock.directory)
+        self._read = self._seen = since
         self._thread.start()
 
     def stop(self) -> None:
@@ -41,16 +43,20 @@ class Watch:
     def _run(self) -> None:
         while not self._stopped.wait(INTERVAL):
             before, self._seen = self._seen, look(self._mock.directory)
-            if self._seen == before != self._read:
+            if self._seen == before != self._read and self._reload():
                 self._read = self._seen
-                self._reload()
 
-    def _reload(self) -> None:
+    def _reload(self) -> bool:
+        """Read the files again. Returns: whether that is done, with problems or without."""
         try:
             self._mock.reload()
             log.info("the scenario files have changed and are read again")
         except ScenarioError as error:
             log.warning("the changed scenario files have problems:\n%s", error)
+        except ConnectionError as error:
+            log.warning("the scenario files have changed, but %s", error)
+            return False
+        return True
 
 
 def look(directory: Path) -> State:
@@ -59,7 +65,7 @@ def look(directory: Path) -> State:
     try:
         for path in scenario_files(directory):
             status = path.stat()
-            found.append((path.name, status.st_mtime_ns, status.st_size))
+            found.append((path.name, status.st_ino, status.st_mtime_ns, status.st_size))
     except OSError:  # a file that is being replaced; the next look will tell
         return ()
     return tuple(found)

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from werkzeug.serving import make_server
 
-from mockbm import MockServer, __version__
+from mockbm import MockServer, __version__, create_app
 
 MOCKBM = str(Path(sys.executable).parent / "mockbm")
 
@@ -149,7 +150,7 @@ def test_serve_refuses_a_taken_port() -> None:
             "did you mean single?",
         ),
         (("serve", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
-        (("serve", "{bad}/none"), 1, "none:1:1: directory: No such file or directory"),
+        (("serve", "{bad}/none"), 1, "none: No such file or directory; give"),
         (("serve", "--port", "70000"), 2, "70000 is not in the range"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), 1, "cannot listen on no.such"),
         (("serve", "--port", "0", "--port-file", "{bad}/no/port"), 1, "cannot write the port file"),
@@ -159,7 +160,14 @@ def test_serve_refuses_a_taken_port() -> None:
             1,
             "no mock answers at http://127.0.0.1:9",
         ),
-        (("use", "empty", "--url", "nonsense"), 1, "no mock answers at nonsense"),
+        (("use", "empty", "--url", "nonsense"), 1, "'nonsense' is no URL of a mock, such as"),
+        (("use", "empty", "--url", "file:///etc/passwd"), 1, "is no URL of a mock, such as"),
+        (("health", "--url", "http://[::1"), 1, "Invalid IPv6 URL"),
+        (("health", "--wait", "nan", "--url", "http://127.0.0.1:9"), 1, "9: Connection refused"),
+        (("serve", "--admin-token", "ü€"), 1, "the admin token: only letters, digits and signs"),
+        (("serve", "--journal-size", "9" * 30), 2, "is not in the range 1<=x<="),
+        (("serve", "--port", "0", "--port-file", "{bad}/bad.yaml/x"), 1, "bad.yaml/x: Not a"),
+        (("import", "{bad}/bad.yaml", "--output", "{bad}/new.txt"), 1, "is no JSON"),
     ],
 )
 def test_errors_are_clear(
@@ -202,6 +210,58 @@ def test_the_log_takes_other_forms(form: str) -> None:
         entry = json.loads(logged)
         assert (entry["level"], entry["status"], entry["ids"]) == ("INFO", 200, [4, 1, 7, 6])
     assert "abc12345" not in logged
+
+
+def test_use_tells_what_this_server_cannot_do() -> None:
+    """A scenario that a mock under another WSGI server cannot play is refused in one line."""
+    server = make_server("127.0.0.1", 0, create_app())
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        done = run("use", "connection-reset", "--url", f"http://127.0.0.1:{server.port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.returncode == 1
+    assert done.stderr.startswith("connection-reset: breaks connections, which this WSGI server")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_health_without_an_admin_api() -> None:
+    """A mock that answers is well, also where it tells no more; its token is asked for by name."""
+    with MockServer(admin_api=False) as server:
+        done = run("health", "--url", server.url)
+        assert (done.returncode, done.stdout) == (
+            0,
+            f"ok\nthe mock at {server.url} has no admin API: it runs with --no-admin\n",
+        )
+    with MockServer(admin_token="let-me-in") as server:
+        done = run("health", "--url", server.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{server.url}: the admin API needs its token")
+        assert run("health", "--url", server.url, MOCKBM_ADMIN_TOKEN="let-me-in").stdout == "ok\n"
+
+
+@pytest.mark.parametrize("told", ["[]", "{}", "null", '{"status": 5}', "<html>"])
+def test_health_of_something_else(told: str) -> None:
+    """What tells no health is no mock."""
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n{told}".encode()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = run("health", "--url", f"http://127.0.0.1:{other.getsockname()[1]}")
+        thread.join()
+    assert done.returncode == 1
+    assert "is no mockbm: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_use_knows_what_is_no_mock() -> None:

@@ -1,4 +1,4 @@
-"""Dates told from now, and the clock that says what now is."""
+"""Relative dates, and the clock that says what now is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from test_cli import run, serving
 
 from mockbm import AdminClient, MockbmFixture, MockServer
 
-# Dates told from now.
+# Relative dates.
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ from mockbm import AdminClient, MockbmFixture, MockServer
         ("9799-12-30", "now+5000w", "9895-10-28T00:00:00.0000000Z"),
     ],
 )
-def test_a_date_told_from_now(shared: MockServer, now: str, date: str, expected: str) -> None:
-    """A date told from now is so long before or after the moment at which the scenario began."""
+def test_a_relative_date(shared: MockServer, now: str, date: str, expected: str) -> None:
+    """A relative date is so long before or after the moment at which the scenario began."""
     session = shared.open_session()
     session.use_values({"releases": [{"id": 1, **REQUIRED, "targetDate": date}]})
     session.set_clock(now)
@@ -161,15 +161,15 @@ RANGE = "1900-01-01T00:00:00.0000000Z to 9800-01-01T00:00:00.0000000Z"
         ({"now": "tomorrow"}, "now: 'tomorrow' is not a date; write it like 2024-03-04 or"),
         ({"now": ""}, "now: '' is not a date; write it like 2024-03-04 or"),
         ({"now": "2023-02-29"}, "now: '2023-02-29' is not a date that exists"),
-        ({"now": "now+2d"}, "now: 'now+2d' is told from now; a clock needs a date such as 2024"),
-        ({"now": "now+2y"}, "now: 'now+2y' is not told from now; write a number"),
+        ({"now": "now+2d"}, "now: 'now+2d' is relative to now; a clock needs a date such as 2024"),
+        ({"now": "now+2y"}, "now: 'now+2y' is no relative date; write a number"),
         ({"now": True}, "now: true is not text; write one text, in quotes"),
         ({"now": "1899-12-31"}, f"now: a clock shows moments from {RANGE}"),
         ({"now": "9800-01-02"}, f"now: a clock shows moments from {RANGE}"),
-        ({"advance": "2"}, f"advance: {DURATION}"),
-        ({"advance": "-2d"}, f"advance: {DURATION}"),
-        ({"advance": ""}, f"advance: {DURATION}"),
-        ({"advance": "6000w"}, "advance: allowed are a hundred years at most"),
+        ({"advance": "2"}, f"advance: '2': {DURATION}"),
+        ({"advance": "-2d"}, f"advance: '-2d': {DURATION}"),
+        ({"advance": ""}, f"advance: '': {DURATION}"),
+        ({"advance": "6000w"}, "advance: '6000w': allowed are a hundred years at most"),
     ],
 )
 def test_a_bad_clock_is_refused(shared: MockServer, body: Any, detail: str) -> None:
@@ -205,7 +205,7 @@ def test_serve_takes_a_clock() -> None:
             assert client.now == client.open_session().now == "2024-03-04T12:00:00.0000000Z"
     for text, message in (
         ("tomorrow", "'tomorrow' is not a date; write it like"),
-        ("now", "'now' is told from now; a clock needs a date such as 2024-03-04"),
+        ("now", "'now' is relative to now; a clock needs a date such as 2024-03-04"),
         ("1899-12-31", f"a clock shows moments from {RANGE}"),
     ):
         done = run("serve", "--port", "0", "--clock", text)

@@ -16,19 +16,24 @@ from mockbm import MockServer, create_app, limits
 
 KEY = {"X-ApiKey": "abc12345"}
 MANY = 1_500
+TOO_DEEP = "nested more than 32 levels deep"
 
 
 @pytest.mark.parametrize(
     ("more", "status", "text"),
     [
-        ({"data": b"x" * (1024 * 1024 + 1)}, 413, "exceeds the capacity limit"),
+        ({"data": b"x" * (1024 * 1024 + 1)}, 413, "the body is too large; allowed are 1 MiB"),
         ({"data": b"x" * (limits.MAX_UPLOAD + 100_000)}, 413, ""),
         ({"headers": {**KEY, **{f"X-{n}": "x" * 1000 for n in range(70)}}}, 431, ""),
         ({"headers": {**KEY, "X-Long": "x" * 70_000}}, 431, ""),
         ({"params": {"releaseName": "x" * 70_000}}, 431, ""),
         ({"data": "&".join(f"a{n}=1" for n in range(1_001))}, 400, "more than 1000 fields"),
         ({"json": {"status": None, "x": 1}}, 400, "x: unknown parameter"),
-        ({"data": b"[" * 500_000}, 400, "nested too deep"),
+        ({"data": b"[" * 500_000}, 400, TOO_DEEP),
+        *(({"data": b'{"a":' * n + b"1" + b"}" * n}, 400, TOO_DEEP) for n in (33, 400, 700, 980)),
+        ({"data": b'{"a":' * 32 + b"1" + b"}" * 32}, 400, "a: unknown parameter"),
+        ({"files": {f"a{n}": (None, "1") for n in range(1_001)}}, 400, "more than 1000 fields"),
+        ({"headers": {"Authorization": b"Basic \xff\xff"}}, 403, ""),
     ],
 )
 def test_too_much_is_refused(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from endpoint_table import TABLE, Row
 from flask import Flask
 
-from mockbm import UnknownName, create_app, memory
+from mockbm import MockServer, UnknownName, create_app, memory
 
 KEY = {"X-ApiKey": "abc12345"}
 
@@ -124,6 +126,25 @@ def test_what_counts_or_is_pinned_is_not_remembered() -> None:
     assert get(app, session.api_key).status_code == 403
     with pytest.raises(UnknownName):
         session.requests()
+
+
+def test_a_new_key_is_hidden_in_what_is_remembered(tmp_path: Path) -> None:
+    """A word that becomes a key with a reload is hidden from then on, in old answers too."""
+    (tmp_path / "a.yaml").write_text("releases: []\n")
+    other = tmp_path / "b.yaml"
+    other.write_text("releases: []\n")
+    with MockServer(tmp_path) as server:
+
+        def explained() -> str:
+            url = f"{server.url}/api/releases?applicationName=new-secret-key"
+            return str(requests.get(url, headers=KEY, timeout=10).headers["X-Mockbm-Explain"])
+
+        for _ in range(4):
+            assert "new-secret-key" in explained()
+        other.write_text("apiKeys: [new-secret-key]\nreleases: []\n")
+        server.mock.reload()
+        for _ in range(4):
+            assert "'***'" in explained()
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ The traps of single values are in test_scenario_values.py, which has the same ki
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -321,7 +322,7 @@ def test_needs_a_directory(name: str, what: str, tmp_path: Path) -> None:
     write(tmp_path, {"x.yaml": SMALLEST})
     with pytest.raises(ScenarioError) as raised:
         load_scenarios(tmp_path / name)
-    expected = f"{name}:1:1: directory: {what}; give a directory of scenario files"
+    expected = f"{name}: {what}; give a directory of scenario files"
     assert problem_lines(raised.value, tmp_path) == [expected]
 
 
@@ -337,6 +338,27 @@ def test_scenarios_are_in_the_order_of_their_names(tmp_path: Path) -> None:
     names = ["B", "a", "a-b", "a.b", "ab"]
     write(tmp_path, {f"{name}.yaml": SMALLEST for name in names})
     assert list(load_scenarios(tmp_path)) == names
+
+
+def test_a_row_that_is_too_long(tmp_path: Path) -> None:
+    """Scenarios may extend one another in a row of 32; every further one is a problem."""
+    write(tmp_path, {"s10.yaml": SMALLEST})
+    write(tmp_path, {f"s{n}.yaml": f"extends: s{n - 1}\n" for n in range(11, 42)})
+    assert len(load_scenarios(tmp_path)) == 32
+    for last in (42, 900):
+        write(tmp_path, {f"s{n}.yaml": f"extends: s{n - 1}\n" for n in range(42, last + 1)})
+        with pytest.raises(ScenarioError, match="more than 32 scenarios that extend one another"):
+            load_scenarios(tmp_path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe that nobody writes into is a problem, and keeps nobody waiting."""
+    os.mkfifo(tmp_path / "a.yaml")
+    os.mkfifo(tmp_path / "b.json")
+    (tmp_path / "c.yaml").mkdir()
+    lines = load_in_a_process(tmp_path).replace(f"{tmp_path}/", "").splitlines()
+    what = "is no file, but a directory, pipe or device"
+    assert lines == [f"{name}:1:1: file: {what}" for name in ("a.yaml", "b.json", "c.yaml")]
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])

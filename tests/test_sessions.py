@@ -312,6 +312,17 @@ def test_nothing_crosses_sessions_under_load(server: MockServer) -> None:
     assert server.mock.default.requests() == []
 
 
+def test_values_are_the_sessions_own(server: MockServer) -> None:
+    """What a scenario was made of may change afterwards; the scenario does not."""
+    session = server.open_session()
+    release = {"id": 1, "number": "1.0", "applicationId": 1, "applicationName": "A"}
+    session.use_values({"releases": [release]})
+    release["number"] = "2.0"
+    server.mock._views.clear()  # as when many other sessions are in use
+    answer = requests.get(f"{server.url}/api/releases?key={session.api_key}", timeout=10)
+    assert answer.json()[0]["number"] == "1.0"
+
+
 def test_a_pinned_key_is_its_sessions_own(tmp_path: Any) -> None:
     """A pinned key takes its session's clock, ends with it, and takes no other one's room."""
     (tmp_path / "told.yaml").write_text(

@@ -94,6 +94,7 @@ ONE_OF_MANY = [
     ("PUT", "/clock", {"now": "2024-03-04"}, 409),
     ("DELETE", "/clock", None, 409),
     ("GET", "/requests", None, 409),
+    ("GET", "/requests/", None, 409),
     ("DELETE", "/requests", None, 409),
 ]
 
@@ -285,7 +286,8 @@ def test_what_redis_loses_is_lost_and_nothing_else(tmp_path: Path, keeps: bool) 
     ("state", "message"),
     [
         ("nowhere", "the state is 'nowhere'; it is kept in memory, or at redis://HOST:PORT"),
-        ("redis://127.0.0.1:x", "the URL of the state: "),
+        ("redis://127.0.0.1:x", "the URL of the state cannot be read; write redis://:PASSWORD@"),
+        ("redis://:hidden:6379", "the URL of the state cannot be read; write redis://:PASSWORD@"),
         ("redis://127.0.0.1:1", "the shared state at redis://127.0.0.1:1 does not answer: "),
     ],
 )
@@ -294,6 +296,7 @@ def test_a_state_that_cannot_be(state: str, message: str) -> None:
     done = run("serve", "--port", "0", "--state", state)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)
+    assert "hidden" not in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,7 +12,7 @@ import pytest
 from test_cli import run, serving
 
 from mockbm import AdminClient, MockServer, watch
-from mockbm.watch import Watch
+from mockbm.watch import Watch, look
 
 RELEASE = "releases: [{{id: {0}, number: 1, applicationId: 1, applicationName: A}}]\n"
 
@@ -36,7 +36,7 @@ def test_files_are_read_again_when_they_change(
     with MockServer(tmp_path) as server:
         client = AdminClient(server.url)
         session = server.open_session("b")
-        watching = Watch(server.mock)
+        watching = Watch(server.mock, look(tmp_path))
 
         def served() -> tuple[int, ...]:
             return server.mock.default.view.releases().ids
@@ -59,6 +59,47 @@ def test_files_are_read_again_when_they_change(
         file.write_text(RELEASE.format(4))
         time.sleep(0.2)
         assert served() == (333,)
+
+
+def test_a_change_during_the_start_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changed after it was read, and before anybody watched, is read again."""
+    monkeypatch.setattr(watch, "INTERVAL", 0.02)
+    file = tmp_path / "a.yaml"
+    file.write_text(RELEASE.format(1))
+    seen = look(tmp_path)
+    with MockServer(tmp_path) as server:
+        file.write_text(RELEASE.format(22))
+        watching = Watch(server.mock, seen)
+        try:
+            until(lambda: server.mock.default.view.releases().ids == (22,))
+        finally:
+            watching.stop()
+
+
+def test_it_tries_again_when_the_state_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the shared state is away, a change waits, and is read when it is back."""
+    monkeypatch.setattr(watch, "INTERVAL", 0.02)
+    file = tmp_path / "a.yaml"
+    file.write_text(RELEASE.format(1))
+    with MockServer(tmp_path) as server:
+        reload, tries = server.mock.reload, []
+
+        def fails_twice() -> None:
+            tries.append(1)
+            if len(tries) < 3:
+                raise ConnectionError("the state is away")
+            reload()
+
+        monkeypatch.setattr(server.mock, "reload", fails_twice)
+        watching = Watch(server.mock, look(tmp_path))
+        try:
+            file.write_text(RELEASE.format(22))
+            until(lambda: server.mock.default.view.releases().ids == (22,))
+            assert caplog.text.count("the scenario files have changed, but the state is away") == 2
+        finally:
+            watching.stop()
 
 
 def test_serve_watches_and_health_tells(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from ..document import ScenarioError, is_json
 from ..importing import imported, scenario_text
-from ..loading import load_scenarios, shipped_scenarios
+from ..loading import SUFFIXES, load_scenarios, shipped_scenarios
 from .options import directory_argument, fail, option
 from .progress import progress_bar
 
@@ -76,6 +76,8 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
         values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
     except ScenarioError as error:
         fail(error)
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        fail(f"{output}: a scenario file ends in {', '.join(SUFFIXES)}, or it is not served")
     text = scenario_text(values, as_json=output is not None and is_json(output))
     if output is None:
         click.echo(text, nl=False)
@@ -85,4 +87,5 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
             file.write(text)
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
-    click.echo(f"{output}: {len(values['releases'])} releases")
+    count = len(values["releases"])
+    click.echo(f"{output}: {count} release{'s' * (count != 1)}")

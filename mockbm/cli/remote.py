@@ -7,7 +7,7 @@ import time
 import click
 
 from ..client import AdminClient
-from ..mock import UnknownName
+from ..document import ScenarioError
 from .options import admin_token_option, fail, option, url_option
 
 
@@ -25,10 +25,8 @@ def use(name: str, url: str, admin_token: str | None) -> None:
     """
     try:
         AdminClient(url, admin_token).use(name)
-    except (UnknownName, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, ScenarioError) as error:
         fail(error)
-    except (OSError, ValueError) as error:
-        fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
     click.echo(f"{name} is now active at {url}")
 
 
@@ -46,8 +44,8 @@ def health(wait: float, url: str, admin_token: str | None) -> None:
     """Ask a running mock whether it is well, for the health check of a container.
 
     The exit status is 0 where it answers, also while it goes on with older files because the
-    changed ones have problems, which are printed; it is 1 where no mock answers, or one whose
-    shared state does not.
+    changed ones have problems, which are printed, and where it says no more because it runs with
+    --no-admin; it is 1 where no mock answers, or one whose shared state does not.
 
     \b
     Examples:
@@ -59,9 +57,13 @@ def health(wait: float, url: str, admin_token: str | None) -> None:
         try:
             found = AdminClient(url, admin_token, timeout=5).health()
             break
-        except (OSError, RuntimeError, ValueError, LookupError) as error:
-            may_come = isinstance(error, (OSError, RuntimeError))
-            if not may_come or time.monotonic() >= deadline:
-                fail(f"no mock answers at {url}: {getattr(error, 'reason', error)}")
+        except LookupError as error:
+            found = {"status": "ok", "problems": [error]}
+            break
+        except (OSError, RuntimeError) as error:
+            if not time.monotonic() < deadline:
+                fail(error)
+        except ValueError as error:
+            fail(error)
         time.sleep(0.1)
-    click.echo("\n".join([f"{found.get('status')}", *found.get("problems", ())]))
+    click.echo("\n".join(map(str, [found["status"], *found.get("problems", ())])))

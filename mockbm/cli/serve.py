@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..document import ScenarioError
-from ..journal import DEFAULT_SIZE, Entry
+from ..journal import DEFAULT_SIZE, MAX_SIZE, Entry
+from ..loading import shipped_scenarios
 from ..mock import IDLE_SECONDS, MAX_SESSIONS, UnknownName
 from ..server import MockServer, fast_is_installed
-from ..watch import Watch
+from ..watch import Watch, look
 from .options import directory_argument, fail, option
 from .progress import progress_bar
 
@@ -53,7 +55,7 @@ from .progress import progress_bar
 )
 @option(
     "--journal-size",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_SIZE),
     default=DEFAULT_SIZE,
     help="Requests that the journal of each session keeps.",
 )
@@ -144,10 +146,11 @@ def serve(
     _allow_many_connections()
     fast = choice == "uvicorn" or (choice == "auto" and fast_is_installed())
     if fast and not fast_is_installed():
-        fail("--server uvicorn: it is not installed; pip install 'mockbm[fast]' does that")
+        fail("--server uvicorn: it is not installed; the extra `fast` of mockbm brings it")
+    seen = look(directory or shipped_scenarios()) if watch else ()
     server = _started(directory, fast=fast, **options)
     wait = _end_by_signal()
-    watching = Watch(server.mock) if watch else None
+    watching = Watch(server.mock, seen) if watch else None
     try:
         if port_file:
             _write_port(port_file, server.port)
@@ -166,7 +169,8 @@ def serve(
             watching.stop()
         server.stop()
         if port_file:
-            port_file.unlink(missing_ok=True)
+            with suppress(OSError):
+                port_file.unlink()
 
 
 def _started(directory: Path | None, **options: Any) -> MockServer:
@@ -180,6 +184,7 @@ def _started(directory: Path | None, **options: Any) -> MockServer:
     except OSError as error:
         code = error.errno or 0  # below 0 where the name of the host is not known
         why = os.strerror(code) if code > 0 else error.strerror
+        why = f"{why}".partition(" (while")[0]  # Python repeats the address
         fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     return server
 
@@ -190,7 +195,7 @@ def _write_port(path: Path, port: int) -> None:
         unfinished.write_text(f"{port}\n")
         unfinished.replace(path)  # so that nobody reads half of it
     except OSError as error:
-        fail(f"cannot write the port file: {error}")
+        fail(f"cannot write the port file {path}: {error.strerror}")
 
 
 class _JsonLines(logging.Formatter):
