@@ -116,7 +116,7 @@ class FastServer:
             return
         request = protocol.lasting_request()
         if self._memory and given and request:
-            self._memory.keep(request, given)
+            self._memory.keep(request, given, answer.head())
         await send({"type": "http.response.start", **answer.start()})
         await send({"type": "http.response.body", "body": answer.body})
 
@@ -153,6 +153,13 @@ class _Answer:
     def set_start(self, status: str, headers: list[tuple[str, str]], *_: Any) -> Callable[..., Any]:
         self.status, self.headers = status, headers
         return lambda _: None  # Flask does not write in this old way
+
+    def head(self) -> tuple[bytes, bytes]:
+        """The head as uvicorn writes it, before and behind the date."""
+        fields = [("server", SERVER), *self.headers]
+        after = "".join(f"\r\n{name.lower()}: {value}" for name, value in fields)
+        before = STATUS_LINE[int(self.status[:3])] + b"date: "
+        return before, f"{after}\r\n\r\n".encode("latin-1")
 
     def start(self) -> dict[str, Any]:
         """Status and headers, as uvicorn takes them."""

@@ -60,7 +60,9 @@ class Fault:
 
     def __str__(self) -> str:
         if self.rate is not None:
-            return f"more than {self.rate[0]} requests in {self.rate[1]:g} seconds"
+            count, seconds = self.rate
+            time = "a second" if seconds == 1 else f"{seconds:g} seconds"
+            return f"more than {count} request{'s' * (count != 1)} in {time}"
         if self.connection is not None:
             return f"connection {self.connection}"
         return f"status {self.status}"

@@ -13,7 +13,6 @@ import io
 import threading
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from operator import itemgetter
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,8 +40,6 @@ MAX_KEPT = 8 * 1024 * 1024
 
 SERVER = "mockbm"
 """The header of that name, under the servers that `mockbm serve` runs."""
-
-_DATE = b"\r\nDate: "
 
 
 class Answer(NamedTuple):
@@ -123,20 +120,19 @@ class Memory:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return before_date + self._date[1] + after_date
 
-    def keep(self, request: bytes, given: Given) -> None:
+    def keep(self, request: bytes, given: Given, head: tuple[bytes, bytes]) -> None:
         """Have `again` answer a request, of which these are all the bytes and nothing else.
 
         It has to be one of HTTP/1.1 after which the connection stays open.
+        head: what the server writes before the date in the head of the answer, and behind it.
         """
-        answer = given.answer
-        fields = sorted([*answer.headers, ("Server", SERVER), ("Date", "")], key=itemgetter(0))
-        lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in fields)]
-        before, _, after = "\r\n".join([*lines, "", ""]).encode("latin-1").partition(_DATE)
-        size = len(request) + len(before) + len(after) + len(answer.body)
+        before, after = head
+        body = given.answer.body
+        size = len(request) + len(before) + len(after) + len(body)
         if self._kept_bytes + size > MAX_KEPT:  # most of it may be of views that are gone
             self._kept, self._kept_bytes = {}, 0
         self._kept_bytes += size
-        self._kept[request] = (given, before + _DATE, after + answer.body)
+        self._kept[request] = (given, before, after + body)
 
     def _request(self, environ: WSGIEnvironment) -> tuple[Any, ...] | None:
         """All of a request that decides its answer, beside the view; None for one not to remember.

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import waitress
@@ -18,7 +19,7 @@ from waitress.utilities import BadRequest
 
 from . import limits
 from .api import BREAK, PAUSE
-from .memory import GIVEN, SERVER, Memory
+from .memory import GIVEN, SERVER, Answer, Memory
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -131,7 +132,7 @@ class _Task(WSGITask):  # type: ignore[misc]
         plain = len(raw) <= limits.MAX_KEPT_REQUEST and "HTTP_EXPECT" not in environ
         memory: Memory | None = self.channel.server.memory
         if memory and given and lasting and plain:
-            memory.keep(raw, given)
+            memory.keep(raw, given, _head(given.answer))
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
@@ -157,6 +158,14 @@ class _Task(WSGITask):  # type: ignore[misc]
         if self.broken is not None:
             raise ClientDisconnected
         super().write(data)
+
+
+def _head(answer: Answer) -> tuple[bytes, bytes]:
+    """The head of an answer as waitress writes it, before and behind the date."""
+    fields = sorted([*answer.headers, ("Server", SERVER), ("Date", "")], key=itemgetter(0))
+    lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in fields)]
+    before, date, after = "\r\n".join([*lines, "", ""]).partition("\r\nDate: ")
+    return (before + date).encode("latin-1"), after.encode("latin-1")
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]

@@ -56,7 +56,10 @@ def test_the_servers_answer_alike(row: Row, fast: MockServer, shared: MockServer
 
 
 class Connection:
-    """A connection that takes bytes and gives answers."""
+    """A connection that takes bytes and gives answers.
+
+    head: that of the last answer as it was written, without the date.
+    """
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
@@ -70,11 +73,13 @@ class Connection:
     def answer(self, *, body: bool = True) -> tuple[int, dict[str, str], bytes]:
         """The next answer; its date is checked and left out. At the end its status is 0."""
         line = self._file.readline()
+        self.head = [line]
         if not line:
             return 0, {}, b""
         status = int(line.split()[1])
         fields = {}
         while (line := self._file.readline().strip()) != b"":
+            self.head.append(line[: 6 if line.lower().startswith(b"date: ") else None])
             name, _, value = line.decode("latin-1").partition(": ")
             fields[name.lower()] = value
         if "date" in fields:
@@ -104,14 +109,17 @@ def test_what_came_before_is_answered_alike(
     """The same bytes again get the same answer without the application, and are recorded."""
     pieces = [request_] if parts == 1 else [request_[:-20], request_[-20:]]
     with connected(either) as connection:
-        answers = []
+        answers, heads = [], []
         for _ in range(3):
             connection.send(*pieces)
             answers.append(connection.answer())
+            heads.append(connection.head)
         either.app.wsgi_app = None  # type: ignore[assignment, method-assign]
         connection.send(request_)
         answers.append(connection.answer())
+        heads.append(connection.head)
     assert answers == [answers[0]] * 4
+    assert heads == [heads[0]] * 4
     made, *again = [
         {**entry.to_json(), "number": 0, "time": 0, "duration": 0}
         for entry in either.mock.default.requests()
