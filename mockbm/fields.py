@@ -13,7 +13,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from marshmallow import validates_schema as validates
 
 from .document import NameProblem
-from .times import duration, is_relative
+from .times import DURATION, duration, is_relative
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -180,6 +180,17 @@ class Date(fields.Field[str]):
         raise ValidationError(f"{quoted(text)} is no relative date; {why}")
 
 
+class Moment(Date):
+    """A date that is not relative."""
+
+    def read(self, value: object) -> str:
+        """The moment that `value` tells. Raises: ValidationError."""
+        date = super().read(value)
+        if date.startswith("now"):
+            raise ValidationError(f"{quoted(value)} is relative; write a date such as 2024-03-04")
+        return date
+
+
 class Flag(fields.Field[bool]):
     """`true` or `false`."""
 
@@ -203,10 +214,10 @@ class After(fields.Field[tuple[str, float]]):
             return "calls", float(calls[1])
         try:
             return "seconds", duration(text)
-        except ValueError:
-            raise ValidationError(
-                f"{quoted(value)} says no moment; write `3 calls`, or a duration such as 30s or 2d"
-            ) from None
+        except ValueError as error:
+            how = "write `3 calls`, or a duration such as 30s or 2d"
+            why = error if DURATION.fullmatch(text) else how
+            raise ValidationError(f"{quoted(value)} says no moment; {why}") from None
 
 
 class Json(fields.Field[Any]):

@@ -88,7 +88,7 @@ class Clock:
 
 
 def moment(text: str) -> datetime:
-    """The moment of a date in the form that goes out, to the microsecond: its seventh decimal is lost.
+    """The moment of a date in the form that goes out, to the microsecond: a seventh digit is lost.
 
     Raises: ValueError where no clock goes.
     """

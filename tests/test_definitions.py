@@ -177,6 +177,8 @@ changes: [{after: 3, status: active}]
     6:21: $at[0].after: '3' $after
 changes: [{after: -3 calls, status: active}]
     6:21: $at[0].after: '-3 calls' $after
+changes: [{after: 9999w, status: active}]
+    6:21: $at[0].after: '9999w' says no moment; $most
 changes: [{after: [1], status: active}]
     6:21: $at[0].after: a list $after
 changes: [{after: 1 call, stauts: x}]

@@ -126,6 +126,7 @@ UNSEEN: dict[str, list[str]] = {
         "delay: 2h",
         "delay: {min: 2s, max: 1s}",
         "targetDate: now+6000w",
+        "changes: [{after: 9999w, status: active}]",
         "changes:|- {after: 3 calls, status: deployed}|- {after: 2 calls, status: active}",
         "changes:|- {after: 30s, name: B}|- {after: 3 calls, name: C}|- {after: 20s, name: D}",
     ],
