@@ -27,7 +27,7 @@ from .faults import (
     RespondSchema,
     Seconds,
 )
-from .fields import After, Choice, Date, Flag, Integer, Json, JsonObject, Text
+from .fields import After, Choice, Date, Flag, Integer, Json, JsonObject, Moment, Text
 from .generate import GenerateSchema
 from .releases import DEFAULT_CREATED_ON, OLDER_NAMES, ChangeSchema, ReleaseSchema
 from .scenario import DEFAULT_API_KEY, ORDERS, ScenarioSchema
@@ -147,6 +147,11 @@ def _flag(_field: fields.Field[Any], _ret: JsonSchema, place: Place) -> JsonSche
     return {"type": "boolean"}
 
 
+def _moment(_field: fields.Field[Any], _ret: JsonSchema, place: Place) -> JsonSchema:
+    what = "write it like 2024-03-04 or 2024-03-04T09:03:43.9200000Z"
+    return _written(place, [Date.form.pattern], what)
+
+
 def _date(_field: fields.Field[Any], _ret: JsonSchema, place: Place) -> JsonSchema:
     if place is OUTSIDE:
         return _written(place, [r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z"], "")
@@ -196,6 +201,7 @@ _SHAPES: dict[type[fields.Field[Any]], _Shape] = {
     Text: _text,
     Choice: _choice,
     Flag: _flag,
+    Moment: _moment,  # before Date, of which it is one
     Date: _date,
     After: _after,
     Seconds: _seconds,

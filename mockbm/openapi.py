@@ -51,8 +51,9 @@ from .describe import (
 )
 from .exchange import EXPLAIN_HEADER, PATH, REVISION_HEADER, SCENARIO_HEADER
 from .faults import MAX_DELAY, Seconds
-from .fields import Date, NamedSchema
+from .fields import Moment, NamedSchema
 from .guard import Guard
+from .limits import MAX_HEADERS
 from .parameters import KEY_HEADER, KEY_USER
 from .scenario import DEFAULT_API_KEY, ScenarioSchema
 from .selection import FilterSchema
@@ -61,7 +62,7 @@ from .selection import FilterSchema
 class ClockWantedSchema(NamedSchema):
     """A body that `ClockSchema` loads, and what its texts have to be."""
 
-    now = Date(metadata={"description": "Stop the clock at this date, which is no now-3d."})
+    now = Moment(metadata={"description": "Stop the clock at this date, which is not relative."})
     advance = Seconds(metadata={"description": "Put the clock forward by this duration."})
 
 
@@ -81,6 +82,12 @@ class Call:
     query: type[Schema] | None = None
     refusals: tuple[int, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _location(description: str) -> JsonSchema:
+    return {
+        "Location": {"description": description, "required": True, "schema": {"type": "string"}}
+    }
 
 
 _FOLLOW: JsonSchema = {
@@ -124,7 +131,7 @@ CALLS: dict[str, Call] = {
         body_required=False,
         refusals=(404, 429),
         more={
-            "headers": {"Location": {"required": True, "schema": {"type": "string"}}},
+            "headers": _location("The path of the session."),
             "links": _FOLLOW,
         },
     ),
@@ -147,6 +154,14 @@ _REFUSALS = {
     415: "The body does not say that it is JSON.",
     503: "The shared state does not answer.",
     429: "There are as many sessions as are allowed.",
+}
+
+_CHALLENGE: JsonSchema = {
+    "WWW-Authenticate": {
+        "description": "That a bearer token is wanted.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
 }
 
 
@@ -242,6 +257,23 @@ _HEADERS: JsonSchema = {
     },
 }
 
+_NOT_ALWAYS: JsonSchema = {
+    name: header | {"required": False, "description": f"{header['description']} Only of a fault."}
+    for name, header in _HEADERS.items()
+    if name != EXPLAIN_HEADER
+}
+_RETRY_AFTER: JsonSchema = {
+    "Retry-After": {
+        "description": "Seconds to wait. Where a fault gives the whole answer, what it says.",
+        "schema": {"type": "string"},
+    }
+}
+_TOO_LONG: JsonSchema = {
+    "description": f"Request line and headers are over {MAX_HEADERS // 1024} KiB, together. "
+    "From the server itself, which may say nothing more.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
 
 def _endpoint_answers() -> dict[str, JsonSchema]:
     text = {"text/plain": {"schema": {"type": "string"}}}
@@ -271,10 +303,12 @@ def _endpoint_answers() -> dict[str, JsonSchema]:
     }
     for answer in answers.values():
         answer["headers"] = _HEADERS
+    answers["429"]["headers"] = _HEADERS | _RETRY_AFTER
+    answers["431"] = _TOO_LONG
     answers["503"] = {
         "description": "The shared state of several mocks does not answer, or a fault.",
         "content": {"*/*": {}},
-        "headers": {EXPLAIN_HEADER: _HEADERS[EXPLAIN_HEADER]},
+        "headers": _HEADERS | _NOT_ALWAYS | _RETRY_AFTER,
     }
     return answers
 
@@ -305,7 +339,9 @@ def _endpoint() -> dict[str, JsonSchema]:
         "post": {
             "operationId": "post_releases",
             "summary": "Get Releases, with filters in a body.",
-            "description": f"{where} The key may be in the body, too, as API_Key or key.",
+            "description": f"{where} The key may be in the body, too, as API_Key or key. The "
+            "parameters of the query are those of the GET; here they are not listed, since a "
+            "document cannot say that a filter is in one of two places.",
             "requestBody": {"content": content},
             **common,
         },
@@ -331,13 +367,14 @@ def _admin(app: Flask) -> dict[str, dict[str, JsonSchema]]:
             continue
         path = re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            operation = _operation(name, path)
-            if method != "GET" or name == "list_requests":
-                operation["responses"].setdefault("409", _refusal(409))
-            if guard is not None and guard.token is not None:
-                operation["security"] = [{"token": []}]
-                operation["responses"]["401"] = _refusal(401)
-            found.setdefault(path, {})[method.lower()] = operation
+            for place in dict.fromkeys((path.rstrip("/"), path)):  # the index has two
+                operation = _operation(name, place)
+                if method != "GET" or name == "list_requests":
+                    operation["responses"].setdefault("409", _refusal(409))
+                if guard is not None and guard.token is not None:
+                    operation["security"] = [{"token": []}]
+                    operation["responses"]["401"] = _refusal(401) | {"headers": _CHALLENGE}
+                found.setdefault(place, {})[method.lower()] = operation
     return found
 
 
@@ -366,11 +403,18 @@ def _operation(name: str, path: str) -> JsonSchema:
     operation["responses"] = {str(call.status): success} | {
         str(status): _refusal(status) for status in sorted(refusals | {503})
     }
+    operation["responses"]["431"] = _TOO_LONG
     if name == "health":
         operation["responses"]["503"] = {**success, "description": _REFUSALS[503]}
-    elif name == "index":
+    elif name == "index" and path.endswith("/"):
         success["content"]["text/html"] = {"schema": {"type": "string"}}
-        operation["responses"]["308"] = {"description": "For browsers: to the path with a slash."}
+    elif name == "index":
+        operation["operationId"] = "index_without_slash"
+        operation["summary"] = "Whether it is up, and where its calls are; browsers go on."
+        operation["responses"]["308"] = {
+            "description": "For browsers: the page is at the path with a slash.",
+            "headers": _location("The path with a slash."),
+        }
     return operation
 
 

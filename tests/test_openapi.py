@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import requests
 from described import Described
 from openapi_spec_validator import validate
 
-from mockbm import MockServer, create_app
-from mockbm.openapi import CALLS
+from mockbm import MockServer, create_app, limits, openapi
 
 BIN = Path(sys.executable).parent
 PATH = "/__admin/openapi.json"
@@ -61,10 +61,10 @@ def test_has_every_call_and_no_other(document: Any) -> None:
         (rule.rule.replace("<id_>", "{id}").replace("<", "{").replace(">", "}"), verb.lower())
         for rule in rules
         for verb in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    } | {("/api/releases", "get"), ("/api/releases", "post")}
+    } | {("/api/releases", "get"), ("/api/releases", "post"), ("/__admin", "get")}
     described = {(path, verb) for path, calls in document["paths"].items() for verb in calls}
     assert described == there
-    assert set(CALLS) == {rule.endpoint.partition(".")[2] for rule in rules}
+    assert set(openapi.CALLS) == {rule.endpoint.partition(".")[2] for rule in rules}
 
 
 def test_tells_what_things_are(document: Any) -> None:
@@ -89,6 +89,108 @@ def test_tells_the_token_where_there_is_one(document: Any) -> None:
         assert each.get("security") == (None if is_admin else keys)
         assert other["security"] == ([{"token": []}] if is_admin else keys)
         assert ("401" in other["responses"]) == is_admin
+
+
+STATE_HEADERS = ["X-Mockbm-Scenario", "X-Mockbm-Revision"]
+RATE = [{"rate": "1/h"}]
+DOWN = [{"respond": {"status": 503, "headers": {"Retry-After": "7"}}}]
+BIG = {"X-Long": "x" * limits.MAX_HEADERS}
+BROWSER = {"Accept": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "faults", "path", "headers", "status", "told"),
+    [
+        ({}, RATE, "/api/releases", {}, 429, ["X-Mockbm-Explain", *STATE_HEADERS, "Retry-After"]),
+        ({}, DOWN, "/api/releases", {}, 503, ["X-Mockbm-Explain", *STATE_HEADERS, "Retry-After"]),
+        ({}, [], "/api/releases", BIG, 431, []),
+        ({}, [], "/__admin/health", BIG, 431, []),
+        ({"admin_token": "t"}, [], "/__admin/health", {}, 401, ["WWW-Authenticate"]),
+        ({}, [], "/__admin", BROWSER, 308, ["Location"]),
+        ({}, [], "/__admin/", BROWSER, 200, []),
+    ],
+)
+def test_what_an_answer_has_is_described(
+    settings: dict[str, Any],
+    faults: list[Any],
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    told: list[str],
+) -> None:
+    """An answer has the headers that the document tells, and its status is there."""
+    with MockServer(**settings) as server:
+        server.mock.default.use_values({"releases": [], "faults": faults})
+        headers = {"X-ApiKey": "abc12345", **headers}
+        for _ in range(2):
+            answer = requests.get(
+                server.url + path, headers=headers, timeout=10, allow_redirects=False
+            )
+        document = openapi.described(server.app)
+    assert answer.status_code == status
+    expected = document["paths"][path]["get"]["responses"][str(status)]
+    assert sorted(expected.get("headers", {})) == sorted(told)
+    assert [name for name in told if name not in answer.headers] == []
+
+
+def test_the_endpoint_without_its_state(document: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is required of a 503 is what it has where the shared state does not answer, too."""
+    app = create_app()
+
+    def gone(_: object) -> None:
+        raise ConnectionError("the shared state does not answer")
+
+    monkeypatch.setattr(app.extensions["mockbm"], "admit", gone)
+    answer = app.test_client().get("/api/releases")
+    headers = document["paths"]["/api/releases"]["get"]["responses"]["503"]["headers"]
+    required = [name for name, header in headers.items() if header.get("required")]
+    assert (answer.status_code, required) == (503, ["X-Mockbm-Explain"])
+    assert [name for name in headers if name in answer.headers] == [*required, "Retry-After"]
+
+
+def test_where_browsers_are_sent_on(document: Any) -> None:
+    """The path without the slash sends browsers on; the one with it answers them."""
+    without, with_slash = (document["paths"][f"/__admin{end}"]["get"] for end in ("", "/"))
+    assert ("308" in without["responses"], "308" in with_slash["responses"]) == (True, False)
+    kinds = [list(each["responses"]["200"]["content"]) for each in (without, with_slash)]
+    assert kinds == [["application/json"], ["application/json", "text/html"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "is_taken"),
+    [
+        ({"now": "2024-03-04"}, True),
+        ({"now": "2024-03-04T09:03:43.92+01:00"}, True),
+        ({"now": "2024-03-04", "advance": None}, True),
+        ({"advance": "2d"}, True),
+        ({"now": "now"}, False),
+        ({"now": "now-3d"}, False),
+        ({"now": 20240304}, False),
+        ({"advance": "2"}, False),
+        ({"advance": 2}, False),
+        ({"now": "2024-03-04", "advance": "2d"}, False),
+        ({}, False),
+    ],
+)
+def test_clocks_are_as_described(
+    shared: MockServer, document: Any, body: Any, is_taken: bool
+) -> None:
+    """The document and the mock agree on what can be done to a clock."""
+    shape = {"$ref": "#/components/schemas/ClockWanted", "components": document["components"]}
+    assert jsonschema_rs.Draft202012Validator(shape).is_valid(body) == is_taken
+    answer = requests.put(f"{shared.url}/__admin/clock", json=body, timeout=10)
+    assert answer.status_code == (200 if is_taken else 400)
+    requests.delete(f"{shared.url}/__admin/clock", timeout=10).raise_for_status()
+
+
+def test_a_post_takes_the_query_of_a_get(document: Any, shared: MockServer) -> None:
+    """Filters in the query of a POST work, which its description says; its query is not listed."""
+    post = document["paths"]["/api/releases"]["post"]
+    assert "parameters" not in post
+    assert "parameters of the query are those of the GET" in post["description"]
+    headers = {"X-ApiKey": shared.api_key}
+    url = f"{shared.url}/api/releases?releaseId=1"
+    assert [item["id"] for item in requests.post(url, headers=headers, timeout=10).json()] == [1]
 
 
 def test_there_is_none_without_the_admin_api() -> None:
