@@ -181,6 +181,11 @@ def test_shows_every_scenario(server: MockServer, open_page: Opener) -> None:
     soon(picture.locator("rect")).to_have_count(7)
     soon(card(page, "flaky")).to_contain_text("1 fault")
     soon(page.locator("#now-name")).to_have_text("documented")
+    shown = page.locator("#now").get_by_role("img")
+    soon(shown).to_have_attribute("aria-label", picture.get_attribute("aria-label"))
+    soon(page.locator("#now .curl")).to_have_text(
+        f"curl -sS -H 'X-ApiKey: abc12345' '{server.url}/api/releases'"
+    )
 
 
 def test_searching(server: MockServer, open_page: Opener) -> None:
@@ -213,9 +218,26 @@ def test_switching(server: MockServer, open_page: Opener, way: str) -> None:
     assert ask(server).json() == []
     soon(page.locator("#entries > li")).to_have_count(1)  # so the page has looked again
     soon(card(page, "empty").get_by_role("button", name="Begin anew")).to_be_focused()
-    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Back to the start").click()
     soon(card(page, "documented")).to_have_attribute("aria-current", "true")
     assert server.active == "documented"
+
+
+def test_beginning_anew(server: MockServer, open_page: Opener) -> None:
+    """The active scenario begins anew where it is shown; one without a file cannot."""
+    server.use("flaky")
+    ask(server)
+    page = open_page(server)
+    soon(page.locator("#faults > li")).to_contain_text("met 1")
+    anew = page.locator("#now").get_by_role("button", name="Begin anew")
+    anew.click()
+    soon(page.locator("#faults > li")).to_contain_text("not met yet")
+    soon(page.get_by_role("status")).to_have_text("flaky begins anew")
+    assert server.active == "flaky"
+    server.mock.default.use_values({"releases": [release(1), release(2)]})
+    soon(page.locator("#now")).to_contain_text("Given over HTTP, it has no file; 2 releases.")
+    soon(anew).to_be_hidden()
+    soon(page.locator(".card[aria-current=true]")).to_have_count(0)
 
 
 def test_all_of_it_is_reached_by_keyboard(server: MockServer, open_page: Opener) -> None:
@@ -232,9 +254,37 @@ def test_all_of_it_is_reached_by_keyboard(server: MockServer, open_page: Opener)
             break
     wanted = {"search", "reload", "Switch", "Copy curl", "reset", "clock-to", "filter", "status"}
     assert wanted <= set(reached)
+    assert not [text for text in reached if text.startswith("curl")]
     assert reached[-1] == "clear"
     style = "getComputedStyle(document.activeElement).outlineStyle"
     assert page.evaluate(style) == "solid"
+
+
+UNHIDDEN = """(selector) => {
+  const head = document.querySelector(`${selector} > .head`).getBoundingClientRect();
+  return document.activeElement.getBoundingClientRect().top >= head.bottom;
+}"""
+
+
+def test_the_focus_is_always_seen(server: MockServer, open_page: Opener) -> None:
+    """Links over the panes show with the focus; going backwards, it is never behind a head."""
+    for _ in range(30):
+        ask(server)
+    page = open_page(server)
+    soon(page.locator("#entries > li")).to_have_count(30)
+    skip = page.locator("nav a").last
+    clip = "(link) => getComputedStyle(link.parentElement).clipPath"
+    assert skip.evaluate(clip) != "none"
+    skip.focus()
+    assert skip.evaluate(clip) == "none"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    soon(page.locator("#filter")).to_be_focused()
+    for selector, last in (("#journal", "#entries summary"), ("#scenarios", ".card button")):
+        page.locator(last).last.focus()
+        for _ in range(25):
+            page.keyboard.press("Shift+Tab")
+            assert page.evaluate(UNHIDDEN, selector)
 
 
 def test_two_tabs(server: MockServer, open_page: Opener) -> None:
@@ -265,15 +315,96 @@ def test_the_journal_as_it_happens(server: MockServer, open_page: Opener) -> Non
     soon(rows).to_have_count(3)
     soon(rows.locator(".status")).to_have_text(["403", "400", "200"])
 
+    gists = ["aplicationName: unknown parameter; did you mean applicationName?", "1 release"]
+    soon(rows.locator(".gist")).to_have_text(gists)
+
     rows.last.locator("summary").click()
-    soon(rows.last.locator("dl")).to_contain_text("1 release: 1")
-    rows.last.get_by_role("button", name="Show them").click()
     shown = rows.last.locator("pre")
     soon(shown).to_contain_text("TaxCalculator")
-    (answered,) = json.loads(shown.inner_text())
-    assert answered == ask(server, releaseId="1").json()[0]
+    assert json.loads(shown.inner_text()) == ask(server, releaseId="1").json()
     soon(rows).to_have_count(4)
     soon(shown).to_be_visible()  # an open row stays open
+
+
+def test_answers_in_the_journal(tmp_path: Path, open_page: Opener) -> None:
+    """An open row has the very answer: whole or its beginning, JSON or not, or that none came."""
+    faults = [
+        {"when": {"status": "active"}, "respond": {"status": 503, "body": "Busy\nvery"}},
+        {"when": {"status": "canceled"}, "connection": "empty"},
+        {"when": {"status": "deployed"}, "connection": "malformed"},
+    ]
+    releases = [release(number) for number in range(1, 41)]
+    scenario_file(tmp_path, "shop", releases=releases, faults=faults)
+    with MockServer(tmp_path) as server:
+        whole = ask(server)
+        for status in ("active", "deployed"):
+            ask(server, status=status)
+        with pytest.raises(requests.ConnectionError):
+            ask(server, status="canceled")
+        ask(server, releaseNumber="none")
+        ask(server, key="wrong")
+        ask(server, releaseId="7")
+        page = open_page(server, permissions=["clipboard-read", "clipboard-write"])
+        rows = page.locator("#entries > li")
+        soon(rows).to_have_count(7)
+        soon(rows.locator(".gist")).to_have_text(
+            ["1 release", "[]", "[<html>", "Busy", "40 releases"]
+        )
+        for summary in rows.locator("summary").all():
+            summary.click()
+        told = [re.compile(text) for text in ("bytes", "empty body", "2 bytes", "nothing arrived")]
+        soon(rows.locator("dd:first-of-type")).to_contain_text(
+            [*told, "bytes", "9 bytes", f"the first 4,096 of {len(whole.content):,} bytes"]
+        )
+        soon(rows.nth(5).locator("pre")).to_have_text("Busy\nvery")
+        assert rows.last.locator("pre").inner_text() == whole.text[:4096]
+        rows.first.get_by_role("button", name="Copy the answer").click()
+        soon(page.get_by_role("status")).to_have_text("The answer is copied")
+        (copied,) = json.loads(page.evaluate("navigator.clipboard.readText()"))
+        assert copied == whole.json()[-7]
+
+
+def test_a_long_journal(server: MockServer, open_page: Opener) -> None:
+    """All that the mock keeps is filtered, and only the newest of what is found is shown."""
+    ask(server, releaseNumber="7.7")
+    with requests.Session() as client:
+        client.headers["X-ApiKey"] = "abc12345"
+        for _ in range(320):
+            client.get(f"{server.url}/api/releases", timeout=10)
+    page = open_page(server)
+    rows, count = page.locator("#entries > li"), page.locator("#journal-count")
+    soon(count).to_have_text("300 of 321 shown")
+    soon(rows).to_have_count(300)
+    search = page.get_by_label("Filter the journal")
+    search.fill("#3")
+    soon(count).to_have_text("33 of 321")
+    search.fill("7.7")
+    soon(rows).to_have_count(1)
+    soon(count).to_have_text("1 of 321")
+    search.fill("no such thing")
+    soon(page.locator("#no-entries")).to_have_text("No request matches the filter.")
+
+
+def test_a_journal_that_comes_late(server: MockServer, open_page: Opener) -> None:
+    """What was asked before another session was chosen is not mixed with what came after."""
+    server.open_session("single", "mine")
+    for _ in range(2):
+        ask(server)
+    page = open_page(server)
+    rows = page.locator("#entries > li")
+    soon(rows).to_have_count(2)
+    rows.last.locator("summary").click()
+    page.get_by_role("button", name="default", exact=True).click()  # the chosen one already
+    soon(rows.last.locator("pre")).to_be_visible()
+    held: list[Any] = []
+    page.route("**/__admin/requests?*", lambda route: held.append(route), times=1)
+    with page.expect_request("**/__admin/requests?*"):
+        ask(server)
+    page.get_by_role("button", name="mine", exact=True).click()
+    soon(rows).to_have_count(0)
+    page.get_by_role("button", name="default", exact=True).click()
+    held[0].continue_()
+    soon(rows).to_have_count(3)
 
 
 def test_filtering_the_journal(server: MockServer, open_page: Opener) -> None:
@@ -315,14 +446,15 @@ def test_faults_and_changes_with_their_counters(server: MockServer, open_page: O
     server.use("flaky")
     page = open_page(server)
     fault = page.locator("#faults > li")
-    soon(fault).to_have_text(re.compile("status 503, 2 times.*met 0"))
+    soon(fault).to_have_text(re.compile(r"^\[0\]status 503, 2 times.*not met yet$"))
     ask(server)
     soon(fault).to_have_text(re.compile("met 1$"))
     ask(server)
-    soon(fault).to_have_text(re.compile("met 2, over$"))
+    soon(fault).to_have_text(re.compile("met 2, done$"))
     server.use("deploy-in-progress")
     change = page.locator("#changes > li")
-    soon(change).to_contain_text("TaxCalculator 1.1.0, after 3 calls: status: deployed")
+    soon(change).to_contain_text("TaxCalculator 1.1.0")
+    soon(change).to_contain_text("after 3 calls: status: deployed")
     soon(change).to_contain_text("to come")
     soon(page.locator("#faults-title")).to_be_hidden()
     for _ in range(3):
@@ -342,6 +474,10 @@ def test_sessions(server: MockServer, open_page: Opener) -> None:
     page.get_by_role("button", name="mine", exact=True).click()
     soon(page.locator("#now-name")).to_have_text("single")
     soon(card(page, "single")).to_have_attribute("aria-current", "true")
+    soon(page.locator("#no-entries")).to_contain_text("this session’s API key")
+    soon(page).to_have_title("single in \u2068mine\u2069 · mockbm")
+    page.reload()
+    soon(page.locator("#now-title")).to_have_text("Active in mine")
     ask(server, key=mine.api_key)
     ask(server)
     soon(page.locator("#entries > li")).to_have_count(1)
@@ -349,7 +485,7 @@ def test_sessions(server: MockServer, open_page: Opener) -> None:
     card(page, "empty").get_by_role("button", name="Switch").click()
     soon(card(page, "empty")).to_have_attribute("aria-current", "true")
     assert (mine.active, server.active) == ("empty", "documented")
-    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Back to the start").click()
     soon(card(page, "single")).to_have_attribute("aria-current", "true")
 
     page.get_by_role("button", name="End mine").click()
@@ -361,6 +497,35 @@ def test_sessions(server: MockServer, open_page: Opener) -> None:
     other.end()
     soon(page.get_by_role("status")).to_contain_text("That session has ended")
     soon(page.locator("#now-name")).to_have_text("documented")
+
+
+def test_opening_a_session(server: MockServer, open_page: Opener) -> None:
+    """A session opened here begins as the page looks, and its key is told once."""
+    server.use("single")
+    page = open_page(server, permissions=["clipboard-read", "clipboard-write"])
+    soon(page.locator("#now-name")).to_have_text("single")
+    page.get_by_label("Label of a new session").fill("my tests")
+    page.keyboard.press("Enter")
+    soon(page.locator("#now-title")).to_have_text("Active in my tests")
+    box = page.locator("#opened")
+    key = box.locator("p code").inner_text()
+    (listed,) = server.mock.standings()
+    assert (listed.label, listed.scenario) == ("my tests", "single")
+    box.get_by_role("button", name="Copy curl").click()
+    line = f"curl -sS -H 'X-ApiKey: {key}' '{server.url}/api/releases'"
+    soon(page.get_by_role("status")).to_have_text("The curl line of my tests is copied")
+    assert page.evaluate("navigator.clipboard.readText()") == line
+    assert len(ask(server, key=key).json()) == 1
+    soon(page.locator("#entries > li")).to_have_count(1)
+    box.get_by_role("button", name="Hide").click()
+    soon(box).to_be_hidden()
+    assert key not in page.content()
+    page.get_by_role("button", name="Open a session").click()
+    soon(page.locator("#sessions > li")).to_have_count(3)
+    soon(box).to_be_visible()
+    for standing in server.mock.standings():
+        server.mock.end_session(standing.id)
+    soon(box).to_be_hidden()
 
 
 def test_the_clock(server: MockServer, open_page: Opener) -> None:
@@ -380,6 +545,9 @@ def test_the_clock(server: MockServer, open_page: Opener) -> None:
     soon(page.get_by_role("status")).to_contain_text("write a number and one of ms, s, m, h, d, w")
     page.get_by_role("button", name="Machine’s time").click()
     soon(kind).to_have_text("runs")
+    page.get_by_label("Forward by").fill("36h")
+    page.get_by_role("button", name="Advance").click()
+    soon(kind).to_have_text(re.compile("^runs, 1 d (12 h|11 h) ahead$"))
     assert server.mock.default.view.clock.set_to is None
 
 
@@ -420,8 +588,12 @@ def test_the_curl_lines_run(tmp_path: Path, open_page: Opener) -> None:
             )
             assert [item["id"] for item in json.loads(done.stdout)] == [expected]
         assert not (tmp_path / "hacked").exists()
-        soon(card(page, "refusing")).to_contain_text("It accepts no API key.")
-        soon(card(page, "refusing").get_by_role("button", name="Copy curl")).to_have_count(0)
+        for line in page.locator(".curl").all():
+            if "@refusing'" in line.inner_text() or "-i" in line.inner_text():
+                done = subprocess.run(
+                    ["bash", "-c", line.inner_text()], capture_output=True, timeout=30, check=True
+                )
+                assert done.stdout.startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize("has_clipboard", [True, False])
@@ -436,7 +608,7 @@ def test_copying(server: MockServer, open_page: Opener, has_clipboard: bool) -> 
     button.focus()
     page.keyboard.press("Enter")
     soon(page.get_by_role("status")).to_have_text("The curl line of single is copied")
-    line = f"curl -s -H 'X-ApiKey: abc12345@single' '{server.url}/api/releases'"
+    line = f"curl -sS -H 'X-ApiKey: abc12345@single' '{server.url}/api/releases'"
     assert page.evaluate("read()") == line
 
 
@@ -473,10 +645,8 @@ def test_hostile_names(tmp_path: Path, open_page: Opener, width: int) -> None:
         soon(page.locator("#entries > li")).to_have_count(2 * len(HOSTILE) + 1)
         for row in page.locator("#entries summary").all():
             row.click()
-        shown = page.get_by_role("button", name="Show them")
-        for number in range(shown.count()):
-            shown.nth(number).click()
-        soon(page.locator("#entries pre:visible")).to_have_count(shown.count())
+        soon(page.locator("#entries pre:visible")).to_have_count(2 * len(HOSTILE) + 1)
+        soon(page.locator("#entries .why:not([dir=ltr])")).to_have_count(0)
         soon(page.locator("#sessions > li")).to_have_count(len(HOSTILE) + 1)
         texts = page.locator("#main").evaluate("(main) => main.textContent")
         for text in HOSTILE:
@@ -494,7 +664,6 @@ def test_odd_values_that_come_with_mockbm(server: MockServer, open_page: Opener)
     page = open_page(server)
     soon(card(page, "unicode-and-odd-values")).to_have_attribute("aria-current", "true")
     page.locator("#entries summary").click()
-    page.get_by_role("button", name="Show them").click()
     soon(page.locator("#entries pre")).to_contain_text(
         '"name": "<script>alert(\\"x\\")</script> & more"'
     )
@@ -520,6 +689,37 @@ def test_widths_and_colours(server: MockServer, open_page: Opener, width: int, s
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     parts = [int(part) for part in re.findall(r"\d+", ground)]
     assert (max(parts) < 60) == (scheme == "dark")
+
+
+def test_on_a_phone(server: MockServer, open_page: Opener) -> None:
+    """The active scenario is told on the first screen, and many sessions leave room for the rest.
+
+    A long label is cut, whole only in its title.
+    """
+    for number in range(20):
+        server.open_session("empty", f"{number} {'a long label ' * 10}")
+    page = open_page(server, viewport={"width": 320, "height": 640})
+    soon(page.locator("#nav-name")).to_have_text("documented")
+    soon(page.locator("#nav-name")).to_be_in_viewport()
+    soon(page).to_have_title("documented · mockbm")
+    soon(page.locator("#sessions > li")).to_have_count(21)
+    box = page.locator("#sessions").bounding_box()
+    assert box is not None
+    assert box["height"] <= 260
+    pick = page.locator(".pick").nth(3)
+    assert pick.evaluate("(pick) => pick.clientHeight < 40 && pick.title.length > 100")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_forced_colours(server: MockServer, open_page: Opener) -> None:
+    """Where the system chooses the colours, statuses keep theirs, and what is chosen has a mark."""
+    page = open_page(server, forced_colors="active")
+    soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+    square = "getComputedStyle(document.querySelector('.legend .%s'), '::before').backgroundColor"
+    colours = {page.evaluate(square % name) for name in ("active", "deployed", "canceled")}
+    assert len(colours) == 3
+    border = page.locator(".pick[aria-pressed=true]")
+    assert border.evaluate("(pick) => getComputedStyle(pick).borderTopWidth") == "3px"
 
 
 def test_the_token(open_page: Opener) -> None:
@@ -557,7 +757,9 @@ def test_a_mock_that_ends_and_comes_back(open_page: Opener) -> None:
     with MockServer() as server:
         page = open_page(server)
         soon(page.locator("#live")).to_have_text("live")
-    soon(page.locator("#lost")).to_be_visible()
+    soon(page.locator("#lost")).to_have_text("The mock: no answer; is it still running?")
+    page.get_by_role("button", name="Clear").click()
+    soon(page.get_by_role("status")).to_have_text("The mock: no answer; is it still running?")
     with MockServer(port=server.port, scenario="empty") as again:
         soon(page.locator("#lost")).to_be_hidden()
         soon(card(page, "empty")).to_have_attribute("aria-current", "true")

@@ -3,18 +3,23 @@
 
 const HERE = new URL(".", location.href); // .../__admin/
 const PERIOD = 1000; // milliseconds from one look to the next
-const KEPT = 300; // requests that the journal shows
+const LOADED = 2000; // requests that are asked for, and filtered; a mock keeps 1,000 unless told
+const SHOWN = 300; // of these, rows that there are at once
 const STATUSES = ["active", "deployed", "canceled"];
 const TOKEN = "mockbm-token";
+const SESSION = "mockbm-session";
+const NO_ANSWER = "no answer; is it still running?";
 
 const byId = (id) => document.getElementById(id);
 
 let token = sessionStorage.getItem(TOKEN);
-let chosen = ""; // the id of the session that is looked at; "" is the default one
+let chosen = sessionStorage.getItem(SESSION) ?? ""; // the session looked at; "" is the default one
+let choices = 0; // how often another one was chosen: what was asked before is not shown any more
 let loaded = null; // when the files were read that `scenarios` are of
 let scenarios = [];
 let active = null;
 let entries = []; // of the journal, oldest first
+let opened = null; // the session that was opened here and whose key is on the page
 
 // ---- asking -------------------------------------------------------------------------------------
 
@@ -51,10 +56,17 @@ async function act(said, ...request) {
     await call(...request);
     say(said);
   } catch (error) {
-    if (error.status !== 401) say(error.message, true);
+    sayTrouble(error);
   }
   return look();
 }
+
+/** Tell why a call failed; that the token is missing shows by itself. */
+function sayTrouble(error) {
+  if (error.status !== 401) say(trouble(error), true);
+}
+
+const trouble = (error) => (error instanceof Refusal ? error.message : `The mock: ${NO_ANSWER}`);
 
 let looking = Promise.resolve();
 let timer = 0;
@@ -68,10 +80,12 @@ function look() {
 async function lookOnce() {
   clearTimeout(timer);
   const begun = performance.now();
+  const choice = choices;
   try {
-    await update();
+    await update(choice);
     connected(true);
   } catch (error) {
+    if (choice !== choices) return; // it may be about the session before; the next look is due
     if (error.status === 401) askForToken();
     else if (error.status === 404 && chosen) leave();
     else connected(false, error);
@@ -81,21 +95,21 @@ async function lookOnce() {
   if (!document.hidden && byId("ask").hidden) timer = setTimeout(look, pause);
 }
 
-async function update() {
+async function update(choice) {
   const session = chosen;
   const [health, sessions, now, clock, news] = await Promise.all([
     call("GET", "health"),
     call("GET", "sessions"),
     call("GET", own("scenario", session)),
     call("GET", own("clock", session)),
-    journalSince(entries.at(-1), session),
+    journalSince(entries, session),
   ]);
   if (health.loaded !== loaded) {
     const told = (await call("GET", "scenarios")).scenarios;
     scenarios = told.map(({ active: _, ...item }) => ({ ...item, key: JSON.stringify(item) }));
     loaded = health.loaded;
   }
-  if (session !== chosen) return; // another one was chosen meanwhile
+  if (choice !== choices) return;
   active = now;
   showHealth(health);
   showSessions(health, sessions.sessions);
@@ -103,23 +117,26 @@ async function update() {
   showCards();
   showClock(clock);
   if (news !== entries) {
+    const last = entries.at(-1)?.number;
     entries = news;
-    showEntries();
-  }
+    showEntries(last);
+  } else if (!entries.length) showEntries();
 }
 
-/** The journal. Asked for from the last known entry on: where that one is not the first to come,
- * the journal was emptied, begun anew or overrun, and is taken as it is now. */
-async function journalSince(last, session) {
-  const path = own(`requests?count=${KEPT}`, session);
+/** The journal, or `known` itself where nothing is new. It is asked for from the last known entry
+ * on: where that one is not the first to come, the journal was emptied, begun anew or overrun. */
+async function journalSince(known, session) {
+  const last = known.at(-1);
+  const path = own(`requests?count=${LOADED}`, session);
   if (last) {
     const found = (await call("GET", `${path}&after=${last.number - 1}`)).requests;
     if (found[0]?.number === last.number && found[0].time === last.time) {
-      return found.length > 1 ? entries.concat(found.slice(1)).slice(-KEPT) : entries;
+      return found.length > 1 ? known.concat(found.slice(1)).slice(-LOADED) : known;
     }
+    if (found[0]?.number > last.number) return found; // then there is no older one
   }
   const all = (await call("GET", path)).requests;
-  return all.length || entries.length ? all : entries;
+  return all.length || known.length ? all : known;
 }
 
 // ---- showing ------------------------------------------------------------------------------------
@@ -144,6 +161,9 @@ function shape(tag, attributes, ...children) {
 /** A text from outside: its direction and its odd letters end where it ends. */
 const alien = (text, tag = "bdi", className = "") => make(tag, { dir: "auto", className }, text);
 
+const button = (text, onclick, more = {}) =>
+  make("button", { type: "button", onclick, ...more }, text);
+
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -156,8 +176,8 @@ function keep(parent, items, keyOf, build) {
   for (const item of items) {
     const key = keyOf(item);
     const shown = before.get(key) ?? build(item);
-    const told = JSON.stringify(item);
-    if (shown.told !== told) shown.update?.(item);
+    const told = shown.update && JSON.stringify(item);
+    if (shown.told !== told) shown.update(item);
     shown.told = told;
     after.set(key, shown);
   }
@@ -170,8 +190,21 @@ function keep(parent, items, keyOf, build) {
   parent.kept = after;
 }
 
-const counted = (count, word) =>
-  `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+const inDigits = (count) => count.toLocaleString("en");
+const counted = (count, word) => `${inDigits(count)} ${word}${count === 1 ? "" : "s"}`;
+
+/** A duration in its two largest units, such as `1 d 12 h`. */
+function lasting(seconds) {
+  const units = Object.entries({ d: 86400, h: 3600, min: 60, s: 1 });
+  const first = Math.max(units.findIndex(([, size]) => seconds >= size), 0);
+  let rest = seconds;
+  const parts = units.slice(first, first + 2).map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count && `${count} ${unit}`;
+  });
+  return parts.filter(Boolean).join(" ");
+}
 
 let silence = 0;
 
@@ -189,7 +222,7 @@ function connected(isThere, error) {
   live.classList.toggle("bad", !isThere);
   byId("lost").hidden = isThere;
   if (!isThere) {
-    const why = error instanceof Refusal ? error.message : "no answer; is it still running?";
+    const why = error instanceof Refusal ? error.message : NO_ANSWER;
     setText(byId("lost"), `The mock: ${why}`);
   }
 }
@@ -197,6 +230,7 @@ function connected(isThere, error) {
 function showHealth(health) {
   byId("ask").hidden = true;
   byId("main").hidden = false;
+  byId("parts").hidden = false;
   const since = new Date(Date.now() - health.uptime * 1000).toLocaleString();
   setText(byId("about"), `${health.version} at ${location.host}, since ${since}`);
   byId("problems").hidden = !health.problems.length;
@@ -204,41 +238,94 @@ function showHealth(health) {
   keep(byId("problem-list"), health.problems, (text) => text, build);
 }
 
-function showSessions(health, opened) {
+function showSessions(health, others) {
   const main = { id: "", label: "default", scenario: health.scenario, revision: health.revision };
-  const items = [main, ...opened].map((item) => ({ ...item, isChosen: item.id === chosen }));
+  const items = [main, ...others].map((item) => ({ ...item, isChosen: item.id === chosen }));
   keep(byId("sessions"), items, (item) => item.id, buildSession);
-  const one = items.find((item) => item.isChosen);
-  setText(byId("now-title"), chosen ? `Active in ${one?.label || chosen}` : "Active");
+  const name = chosen && nameOf(items.find((item) => item.isChosen) ?? { id: chosen });
+  byId("now-in").hidden = !chosen;
+  setText(byId("now-session"), name);
+  byId("now-title").title = name; // it is cut after one line
+  const place = chosen && ` in \u2068${name}\u2069`; // its direction ends where it ends
+  document.title = `${active.name}${place} · mockbm`;
+  if (!items.some((item) => item.id === opened)) showKey(null);
+  reveal(byId("sessions"));
 }
 
+/** Scroll the list, and nothing else, to the session that was chosen. */
+function reveal(list) {
+  if (list.revealed === chosen) return;
+  list.revealed = chosen;
+  const { node } = list.kept.get(chosen) ?? {};
+  if (!node) return;
+  const least = node.offsetTop + node.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.min(Math.max(list.scrollTop, least), node.offsetTop);
+}
+
+const nameOf = ({ label, id }) => label || id;
+
 function buildSession(item) {
-  const name = item.label || item.id;
-  const pick = make("button", { type: "button", className: "pick" }, alien(name));
+  const name = nameOf(item);
+  const pick = button(alien(name), () => choose(item.id), { className: "pick", title: name });
   const scenario = alien("", "span", "muted");
   const node = make("li", {}, pick, scenario);
-  pick.onclick = () => choose(item.id);
   if (item.id) {
-    const end = make("button", { type: "button", "aria-label": `End ${name}` }, "End");
-    end.onclick = () => {
+    const end = () => {
       byId("sessions-title").focus(); // the button is about to go
       if (item.id === chosen) choose("");
       act(`${name} has ended`, "DELETE", `sessions/${item.id}`);
     };
-    node.append(end);
+    node.append(button("End", end, { "aria-label": `End ${name}` }));
   }
   const update = (now) => {
     setText(scenario, now.scenario);
+    scenario.title = now.scenario;
     pick.setAttribute("aria-pressed", now.isChosen);
   };
   return { node, update };
 }
 
 function choose(id) {
+  if (id === chosen) return;
   chosen = id;
+  choices += 1;
+  sessionStorage.setItem(SESSION, id);
   entries = [];
   showEntries();
   look();
+}
+
+/** Open a session that begins as the page looks now, and look at it. */
+async function openSession() {
+  const field = byId("open-label");
+  const scenario = listed()?.name; // else the mock takes the one that it began with
+  try {
+    const session = await call("POST", "sessions", { label: field.value.trim(), scenario });
+    field.value = "";
+    showKey(session);
+    say(`${nameOf(session)} is open`);
+    choose(session.id);
+  } catch (error) {
+    sayTrouble(error);
+    look();
+  }
+}
+
+/** The key of a session is told to whoever opens it, and never again. */
+function showKey(session) {
+  opened = session?.id ?? null;
+  const box = byId("opened");
+  box.hidden = !session;
+  if (!session) return box.replaceChildren();
+  const name = nameOf(session);
+  const key = make("code", {}, session.apiKey);
+  const text = make("p", {}, "The key of ", alien(name), ", told only now: ", key);
+  const { line, copy } = curl(session.apiKey, name);
+  const hide = button("Hide", () => {
+    byId("open-label").focus(); // the button is about to go
+    showKey(null);
+  });
+  return box.replaceChildren(text, line, make("div", { className: "row" }, copy, hide));
 }
 
 function leave() {
@@ -246,28 +333,53 @@ function leave() {
   choose("");
 }
 
+/** The active scenario as it stands in the list; one that was given over HTTP does not. */
+const listed = () => scenarios.find((item) => item.name === active?.name);
+
 function showActive() {
-  const { run, faults = [], changes = [] } = active;
-  setText(byId("now-name"), active.name);
-  setText(byId("now-what"), active.description);
-  const revision = `revision ${active.revision}`;
-  const seconds = run && `, ${counted(run.calls, "call")} in ${run.seconds.toFixed(0)} s`;
-  setText(byId("now-run"), revision + (seconds ?? ""));
+  const { name, description, revision, run, faults = [], changes = [] } = active;
+  const item = listed();
+  setText(byId("now-name"), name);
+  setText(byId("nav-name"), name);
+  setText(byId("now-what"), description);
+  byId("anew").hidden = !item;
+  const holds = item ? { ...item, chosen } : active;
+  keep(byId("now-holds"), [holds], (one) => JSON.stringify(one), buildHolds);
+  const seconds = run && (lasting(Math.floor(run.seconds)) || "0 s");
+  const calls = run ? `, ${counted(run.calls, "call")} in ${seconds}` : "";
+  setText(byId("now-run"), `revision ${revision}${calls}`);
   byId("faults-title").hidden = !faults.length;
   byId("changes-title").hidden = !changes.length;
   setText(byId("changes-title"), changes.length < 100 ? "Changes" : "The first 100 changes");
-  const numbered = (list) => list.map((item, number) => ({ ...item, number: `${number}` }));
-  keep(byId("faults"), numbered(faults), (item) => item.number + item.fault, buildFault);
-  const keyOf = ({ happened: _, ...item }) => JSON.stringify(item);
+  const numbered = (list) => list.map((one, number) => ({ ...one, number: `${number}` }));
+  keep(byId("faults"), numbered(faults), (one) => one.number + one.fault, buildFault);
+  const keyOf = ({ happened: _, ...one }) => JSON.stringify(one);
   keep(byId("changes"), numbered(changes.map(asChange)), keyOf, buildChange);
+}
+
+/** What the active scenario holds, and the line that asks it. */
+function buildHolds(item) {
+  if (!item.key) {
+    const releases = counted(item.releaseCount, "release");
+    return { node: make("p", {}, `Given over HTTP, it has no file; ${releases}.`) };
+  }
+  const node = make("div", {}, holdings(item));
+  // Without a pin, so that it moves the counters beside it. A session's own key is not known here.
+  if (!item.chosen) {
+    const { line, copy } = curlOf(item, false);
+    node.append(make("div", { className: "line" }, line, copy));
+  }
+  return { node };
 }
 
 function buildFault(item) {
   const met = make("span", { className: "count" });
-  const node = make("li", {}, alien(item.fault, "span"), met);
-  const update = (now) => {
-    setText(met, `met ${now.met}${now.over ? ", over" : ""}`);
-    node.classList.toggle("over", now.over);
+  const number = make("code", { className: "muted" }, `[${item.number}]`);
+  const node = make("li", {}, number, alien(item.fault, "span"), met);
+  const update = ({ met: count, over }) => {
+    setText(met, count ? `met ${inDigits(count)}${over ? ", done" : ""}` : "not met yet");
+    met.title = over ? "It lets requests pass now" : "Requests that it has met";
+    node.classList.toggle("over", over);
   };
   return { node, update };
 }
@@ -280,8 +392,10 @@ function buildChange(item) {
   );
   const state = make("span", { className: "count" });
   const release = alien(`${item.applicationName} ${item.release}`);
-  const text = make("span", {}, release, `, after ${item.after}: `, alien(sets.join(", ")));
-  const node = make("li", {}, text, state);
+  const [, seconds] = /^([0-9.]+) seconds?$/.exec(item.after) ?? [];
+  const after = seconds >= 60 ? lasting(Number(seconds)) : item.after;
+  const head = make("div", { className: "line" }, make("span", {}, release), state);
+  const node = make("li", {}, head, `after ${after}: `, alien(sets.join(", ")));
   const update = (now) => {
     setText(state, now.happened ? "has happened" : "to come");
     node.classList.toggle("over", now.happened);
@@ -291,7 +405,10 @@ function buildChange(item) {
 
 function showClock(clock) {
   setText(byId("clock-now"), clock.now.replace("T", " ").replace(/\.\d+Z/, " UTC"));
-  setText(byId("clock-kind"), clock.set ? "stands still" : "runs");
+  const now = Date.parse(clock.now.replace(/(\.\d{3})\d*Z/, "$1Z"));
+  const ahead = Math.round((now - Date.now()) / 1000);
+  const runs = ahead > 2 ? `runs, ${lasting(ahead)} ahead` : "runs";
+  setText(byId("clock-kind"), clock.set ? "stands still" : runs);
 }
 
 // ---- scenarios ----------------------------------------------------------------------------------
@@ -312,17 +429,15 @@ function buildCard(item) {
   const { name } = item;
   const title = `card-${name}`; // of letters, digits and ._- only: so are names of scenarios
   const badge = make("span", { className: "badge" }, "active");
-  const use = make("button", { type: "button", className: "main", "aria-describedby": title });
-  use.onclick = () => act(`${name} is now active`, "PUT", own("scenario"), { name });
+  const begin = () => act(`${name} is now active`, "PUT", own("scenario"), { name });
+  const use = button("", begin, { className: "main", "aria-describedby": title });
   const head = make("h3", { id: title }, alien(name));
   const node = make("li", { className: "card", "aria-labelledby": title });
   node.append(make("div", { className: "title" }, head, badge));
   const what = alien(item.description, "p", "what");
   what.title = item.description; // it is cut after two lines
-  const facts = make("div", {}, counts(item), applications(item));
-  node.append(what, make("div", { className: "holds" }, picture(item), facts));
-  const { line, copy } = curl(item);
-  node.append(line, make("div", { className: "row" }, use, ...copy));
+  const { line, copy } = curlOf(item, true);
+  node.append(what, holdings(item), line, make("div", { className: "row" }, use, copy));
   const update = (now) => {
     node.classList.toggle("is-active", now.active);
     node.setAttribute("aria-current", now.active);
@@ -330,6 +445,12 @@ function buildCard(item) {
     setText(use, now.active ? "Begin anew" : "Switch");
   };
   return { node, update };
+}
+
+/** The picture of what a scenario holds, and the same in numbers and names. */
+function holdings(item) {
+  const facts = make("div", {}, counts(item), applications(item));
+  return make("div", { className: "holds" }, picture(item), facts);
 }
 
 /** A column for each application, of one block for each release, or of one for each status. */
@@ -373,8 +494,8 @@ function inWords(statuses) {
 function counts({ statuses, faults, changes }) {
   const line = make("p", { className: "facts" });
   for (const status of STATUSES.filter((one) => statuses[one])) {
-    const count = statuses[status].toLocaleString("en");
-    line.append(make("span", { className: status, title: status }, count), " ");
+    const count = make("span", { className: status, title: status }, inDigits(statuses[status]));
+    line.append(count, " ");
   }
   if (!line.hasChildNodes()) line.append("no releases");
   const tag = (text, title) => line.append(make("span", { className: "tag", title }, text), " ");
@@ -390,21 +511,24 @@ function applications({ applications: all, applicationCount }) {
   return make("p", { className: "names muted" }, ...list, more);
 }
 
-/** The line that asks this scenario, whatever is active, and a button that copies it. */
-function curl({ name, apiKeys }) {
-  if (!apiKeys.length) {
-    return { line: make("p", { className: "curl" }, "It accepts no API key."), copy: [] };
-  }
+/** The line that asks a scenario, and a button that copies it.
+ * isPinned: asks it whatever is active, by the scenario's name behind the key. */
+function curlOf({ name, apiKeys }, isPinned) {
+  const keys = apiKeys.map((key) => (isPinned ? `${key}@${name}` : key));
+  if (!keys.length) return curl(isPinned ? `abc12345@${name}` : "abc12345", name, "-i "); // a 403
+  return curl(keys.find((key) => /^[!-~]+$/.test(key)) ?? keys[0], name);
+}
+
+function curl(key, name, options = "") {
   const url = new URL("../api/releases", HERE).href; // where the mock is for whoever sees the page
-  const key = apiKeys.find((one) => /^[!-~]+$/.test(one));
-  const text = key
-    ? `curl -s -H ${quoted(`X-ApiKey: ${key}@${name}`)} ${quoted(url)}`
-    : `curl -s ${quoted(`${url}?key=${encodeURIComponent(`${apiKeys[0]}@${name}`)}`)}`;
-  const line = make("code", { className: "curl", tabIndex: 0, title: text }, text);
-  const described = { type: "button", "aria-describedby": `card-${name}` };
-  const button = make("button", described, "Copy curl");
-  button.onclick = () => copyText(line, `The curl line of ${name} is copied`);
-  return { line, copy: [button] };
+  const inHeader = /^[!-~]+$/.test(key);
+  const text = inHeader
+    ? `curl -sS ${options}-H ${quoted(`X-ApiKey: ${key}`)} ${quoted(url)}`
+    : `curl -sS ${options}${quoted(`${url}?key=${encodeURIComponent(key)}`)}`;
+  const line = make("code", { className: "curl", title: text }, text);
+  const said = `The curl line of ${name} is copied`;
+  const label = { "aria-label": `Copy curl of ${name}` };
+  return { line, copy: button("Copy curl", () => copyText(line, said), label) };
 }
 
 /** In quotes in which a shell leaves every letter as it is. */
@@ -418,30 +542,53 @@ async function copyText(node, said) {
     // No clipboard on a plain HTTP page that is not of this machine, or not allowed.
     getSelection().selectAllChildren(node);
     if (document.execCommand("copy")) say(said);
-    else say("The line is selected; copy it with Ctrl-C.");
+    else say("It is selected; copy it with Ctrl-C.");
   }
 }
 
 // ---- the journal --------------------------------------------------------------------------------
 
-function showEntries() {
-  const wanted = byId("filter").value.toLowerCase().split(/\s+/);
+/** Show the journal. after: the last number that was there before; later rows light up. */
+function showEntries(after = Infinity) {
+  const wanted = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const status = byId("status").value;
   const found = entries.filter((entry) => {
-    const sent = Object.entries(entry.parameters).map(([name, value]) => `${name}=${value}`);
-    const { number, method, path, scenario, explanation, notes } = entry;
-    const parts = [`#${number}`, entry.status, method, path, ...sent, scenario, explanation];
-    const text = [...parts, ...notes].join(" ").toLowerCase();
     const first = String(Math.floor(entry.status / 100));
-    return (!status || status === first) && wanted.every((word) => text.includes(word));
+    if (status && status !== first) return false;
+    return !wanted.length || wanted.every((word) => searched(entry).includes(word));
   });
-  keep(byId("entries"), found.reverse(), (entry) => `${entry.number} ${entry.time}`, buildEntry);
-  const all = entries.length;
-  setText(byId("journal-count"), found.length === all ? `${all}` : `${found.length} of ${all}`);
-  byId("no-entries").hidden = all > 0;
+  const rows = found.slice(-SHOWN).reverse();
+  const build = (entry) => buildEntry(entry, entry.number > after);
+  keep(byId("entries"), rows, (entry) => `${entry.number} ${entry.time}`, build);
+  setText(byId("journal-count"), howMany(rows.length, found.length, entries.length));
+  const hint = chosen
+    ? "Requests with this session’s API key appear here."
+    : "Copy the line of a scenario and run it.";
+  const none = entries.length ? "No request matches the filter." : `No requests yet. ${hint}`;
+  setText(byId("no-entries"), none);
+  byId("no-entries").hidden = rows.length > 0;
 }
 
-function buildEntry(entry) {
+function howMany(rows, found, all) {
+  if (found === all) return rows === all ? inDigits(all) : `${rows} of ${inDigits(all)} shown`;
+  const most = rows < found ? `, the newest ${rows} shown` : "";
+  return `${inDigits(found)} of ${inDigits(all)}${most}`;
+}
+
+const texts = new WeakMap();
+
+/** All of an entry that the filter looks at. */
+function searched(entry) {
+  if (!texts.has(entry)) {
+    const sent = Object.entries(entry.parameters).map(([name, value]) => `${name}=${value}`);
+    const { number, status, method, path, scenario, explanation, notes } = entry;
+    const parts = [`#${number}`, status, method, path, ...sent, scenario, explanation, ...notes];
+    texts.set(entry, parts.join(" ").toLowerCase());
+  }
+  return texts.get(entry);
+}
+
+function buildEntry(entry, isNew) {
   const kind = entry.status ? `s${Math.floor(entry.status / 100)}` : "s5";
   const asked = make("span", { className: "asked" }, `${entry.method} `, alien(entry.path));
   for (const [name, value] of Object.entries(entry.parameters)) {
@@ -451,17 +598,42 @@ function buildEntry(entry) {
   head.append(make("time", { title: entry.time }, entry.time.slice(11, 19)));
   const status = entry.status ? `${entry.status}` : "none";
   head.append(make("span", { className: `status ${kind}` }, status));
+  const answer = read(entry);
+  const gist = gistOf(entry, answer);
+  if (gist) asked.append(" ", make("span", { className: "gist" }, alien(gist)));
   head.append(asked, alien(entry.scenario, "span", "from muted"));
-  head.append(alien(entry.explanation, "span", "why"));
+  if (gist !== entry.explanation) {
+    head.append(make("span", { className: "why muted", dir: "ltr" }, entry.explanation));
+  }
   const row = make("details", {}, head);
-  row.addEventListener("toggle", () => row.append(details(entry)), { once: true });
-  return { node: make("li", {}, row) };
+  row.addEventListener("toggle", () => row.append(details(entry, answer)), { once: true });
+  return { node: make("li", { className: isNew ? "new" : "" }, row) };
 }
 
-function details(entry) {
+/** What is known of the body of an answer: the bytes that the journal kept, and its JSON. */
+function read({ answer, size }) {
+  const bytes = new TextEncoder().encode(answer).length;
+  const isWhole = bytes === size;
+  try {
+    return { bytes, isWhole, json: isWhole && answer ? JSON.parse(answer) : undefined };
+  } catch {
+    return { bytes, isWhole };
+  }
+}
+
+/** What came back, in a few letters. */
+function gistOf({ status, count, answer, size }, { isWhole, json }) {
+  if (!size) return status === 200 ? "empty body" : "";
+  if (count && (!isWhole || json)) return counted(count, "release");
+  if (count) return "not JSON";
+  const [first] = answer.trim().split("\n", 1);
+  return first.length > 100 ? `${first.slice(0, 100)}…` : first;
+}
+
+function details(entry, answer) {
   const list = make("dl");
   const tell = (name, ...what) => list.append(make("dt", {}, name), make("dd", {}, ...what));
-  tell("Answer", ...answerOf(entry));
+  tell("Answer", ...answerOf(entry, answer));
   const places = Object.entries(entry.places).map(([name, place]) => `${name}: ${place}`);
   if (places.length) tell("Sent in", alien(places.join(", ")));
   if (entry.ignored.length) tell("Ignored", alien(entry.ignored.join(", ")));
@@ -472,27 +644,19 @@ function details(entry) {
   return list;
 }
 
-/** The journal keeps which releases were answered, not the bytes: so these are asked for. */
-function answerOf({ status, count, ids, scenario }) {
-  if (!status) return ["nothing arrived, as the fault above wants it"];
-  if (status === 403) return ["403 with an empty body"];
-  if (status !== 200) return [`${status}; the body says what stands above, or what the fault gives it`];
-  if (!count) return ["[], no releases"];
-  const first = count > ids.length ? ` and ${count - ids.length} more` : "";
-  const show = make("button", { type: "button" }, "Show them");
-  const text = make("pre", { tabIndex: 0, hidden: true });
-  show.onclick = async () => {
-    const path = `scenarios/${encodeURIComponent(scenario)}?ids=${ids.join(",")}`;
-    try {
-      const { releases, changes } = await call("GET", path);
-      text.textContent = JSON.stringify(releases, null, 2);
-      if (changes) text.prepend("As the scenario begins; its changes may have come since:\n");
-    } catch (error) {
-      text.textContent = error.message;
-    }
-    text.hidden = false;
-  };
-  return [`${counted(count, "release")}: ${ids.join(", ")}${first} `, show, text];
+/** The body that was answered; JSON is set out in lines. */
+function answerOf({ number, status, answer, size }, { bytes, isWhole, json }) {
+  if (!status) return ["nothing arrived"];
+  if (!size) return ["empty body"];
+  const text = json === undefined ? answer : JSON.stringify(json, null, 2);
+  const shown = alien(text, "pre");
+  shown.tabIndex = 0; // the keyboard scrolls it
+  shown.setAttribute("aria-label", `Answer to request ${number}`);
+  const all = counted(size, "byte");
+  const much = isWhole ? all : `the first ${inDigits(bytes)} of ${all}`;
+  const said = isWhole ? "The answer is copied" : "The beginning of the answer is copied";
+  const copy = button("Copy", () => copyText(shown, said), { "aria-label": "Copy the answer" });
+  return [make("div", { className: "much" }, much, copy), shown];
 }
 
 // ---- the token, and what else people do ---------------------------------------------------------
@@ -503,6 +667,8 @@ function askForToken() {
   token = null;
   sessionStorage.removeItem(TOKEN);
   byId("main").hidden = true;
+  byId("parts").hidden = true;
+  document.title = "mockbm";
   setText(byId("live"), "locked");
   if (form.hidden) {
     form.hidden = false;
@@ -535,11 +701,16 @@ onSubmit("clock-advance", () => {
   return act("The clock is put forward", "PUT", own("clock"), { advance });
 });
 byId("clock-release").onclick = () => act("The clock runs", "DELETE", own("clock"));
+onSubmit("open", openSession);
+byId("anew").onclick = () => {
+  const { name } = active;
+  return act(`${name} begins anew`, "PUT", own("scenario"), { name });
+};
 byId("reset").onclick = () => act("All is as at the start", "POST", own("reset"));
 byId("clear").onclick = () => act("The journal is empty", "DELETE", own("requests"));
 byId("reload").onclick = () => act("The files are read again", "POST", "reload");
 byId("search").oninput = showCards;
-byId("filter").oninput = showEntries;
-byId("status").onchange = showEntries;
+byId("filter").oninput = () => showEntries();
+byId("status").onchange = () => showEntries();
 document.addEventListener("visibilitychange", () => document.hidden || look());
 look();
