@@ -6,10 +6,7 @@ key the default session's, and `KEY@scenario` that scenario for this one request
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,6 +16,7 @@ from pathlib import Path
 from .document import Problem, Progress, ScenarioError
 from .fields import nearest
 from .journal import DEFAULT_SIZE, MAX_SIZE
+from .keys import PIN, new_key, session_id, without_keys
 from .loading import inline_scenario, load_scenarios, shipped_scenarios
 from .scenario import DEFAULT_API_KEY, Scenario
 from .selection import FilterSchema
@@ -28,22 +26,8 @@ from .times import Clock, outgoing
 
 DEFAULT_SCENARIO = "documented"
 
-HIDDEN = "***"
-"""Stands where a secret stood, in everything that mockbm writes."""
-
-SHORT_KEY = 6
-"""Letters from which on a key is no ordinary word."""
-
-PIN = "@"
-"""Stands between an API key and the scenario that it is pinned to."""
-
 MAX_SESSIONS = 1_000
 IDLE_SECONDS = 3_600.0
-
-KEY_BYTES = 24
-"""Random bytes in the API key of a session; three of them are four letters."""
-
-_OWN_KEYS = re.compile(rf"(?<![\w-])[A-Za-z0-9_-]{{{KEY_BYTES * 4 // 3}}}(?![\w-])")
 
 
 class UnknownName(LookupError):  # noqa: N818 (it reads as what it says)
@@ -234,7 +218,7 @@ class Mock:
         start = self.scenario(self._start if scenario is None else scenario)
         self.require_socket_for(start)
         start.prepare()
-        key = secrets.token_urlsafe(KEY_BYTES)
+        key = new_key()
         standing = self._fresh(session_id(key), label, start)
         if self.state.open(standing, self.max_sessions) is None:
             raise RuntimeError(
@@ -424,26 +408,16 @@ class Mock:
         return key in self._keys
 
     def hide(self, text: str, sent: str | None) -> str:
-        """`text`, which a client sent, without any API key in it.
-
-        sent: the key of the request. Hidden are also the keys of all scenarios, as parts of a text
-        only where they are long enough not to be ordinary words, and those of all sessions.
+        """`text`, which a client sent, without any API key in it: neither that of the request,
+        nor one of a scenario, nor one of a session.
         """
         own = {sent, sent.rpartition(PIN)[0] or sent} if sent else set()
         _, view = self._views.get(DEFAULT, (None, None))
-        for key in self._keys.union(own, view.scenario.api_keys if view else ()):
-            if text == key or (len(key) >= SHORT_KEY and key in text):
-                text = text.replace(key, HIDDEN)
-        for word in _OWN_KEYS.findall(text):
-            id_ = session_id(word)
-            if self.state.look(id_)[0] or self.state.ended(id_):
-                text = text.replace(word, HIDDEN)
-        return text
+        keys = self._keys.union(own, view.scenario.api_keys if view else ())
+        return without_keys(text, keys, self._was_session)
 
-
-def session_id(api_key: str) -> str:
-    """The id of the session that has this key. The key cannot be told from it."""
-    return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    def _was_session(self, id_: str) -> bool:
+        return self.state.look(id_)[0] is not None or self.state.ended(id_) is not None
 
 
 def _state(text: str, journal_size: int, idle_seconds: float) -> State:

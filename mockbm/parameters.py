@@ -18,7 +18,7 @@ from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .fields import quoted
-from .mock import HIDDEN
+from .keys import HIDDEN
 from .selection import FILTERS
 
 KEY_HEADER = "X-ApiKey"

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from mockbm import MockServer
-from mockbm.mock import session_id
+from mockbm.keys import session_id
 
 KEY = "abc12345"
 RELEASE = {"id": 1, "number": "1.10", "applicationId": 1, "applicationName": "A"}

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..importing import named_persons
-from ..mock import HIDDEN, SHORT_KEY
+from ..keys import HIDDEN, SHORT_KEY
 from ..parameters import KEY_USER
 
 MAX_EXAMPLES = 5
