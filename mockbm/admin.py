@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from . import __version__
 from .document import ScenarioError, flatten, spell
 from .exchange import ADMIN_PREFIX, ALONE, current_mock, is_one_of_many
-from .fields import Integer, NamedSchema, Text
+from .fields import Duration, Integer, Moment, NamedSchema, Text
 from .guard import Guard
 from .mock import UnknownName
 from .releases import STATUSES
@@ -49,8 +49,8 @@ class SessionSchema(NamedSchema):
 class ClockSchema(NamedSchema):
     """What to do to a clock: stop it at a moment, or put it forward."""
 
-    now = Text()
-    advance = Text()
+    now = Moment(metadata={"description": "Stop the clock at this date, which is not relative."})
+    advance = Duration(metadata={"description": "Put the clock forward by this duration."})
 
     @validates(skip_on_field_errors=True)
     def one_of_them(self, wanted: dict[str, str], **_: Any) -> None:

@@ -27,7 +27,18 @@ from .faults import (
     RespondSchema,
     Seconds,
 )
-from .fields import After, Choice, Date, Flag, Integer, Json, JsonObject, Moment, Text
+from .fields import (
+    After,
+    Choice,
+    Date,
+    Duration,
+    Flag,
+    Integer,
+    Json,
+    JsonObject,
+    Moment,
+    Text,
+)
 from .generate import GenerateSchema
 from .releases import DEFAULT_CREATED_ON, OLDER_NAMES, ChangeSchema, ReleaseSchema
 from .scenario import DEFAULT_API_KEY, ORDERS, ScenarioSchema
@@ -204,6 +215,7 @@ _SHAPES: dict[type[fields.Field[Any]], _Shape] = {
     Moment: _moment,  # before Date, of which it is one
     Date: _date,
     After: _after,
+    Duration: _seconds,
     Seconds: _seconds,
     Delay: _delay,
     Rate: _rate,

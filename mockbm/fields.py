@@ -181,14 +181,27 @@ class Date(fields.Field[str]):
 
 
 class Moment(Date):
-    """A date that is not relative."""
+    """A date to which a clock can be set: one that is not relative."""
 
     def read(self, value: object) -> str:
         """The moment that `value` tells. Raises: ValidationError."""
         date = super().read(value)
         if date.startswith("now"):
-            raise ValidationError(f"{quoted(value)} is relative; write a date such as 2024-03-04")
+            what = "is relative to now; a clock needs a date such as 2024-03-04"
+            raise ValidationError(f"{quoted(value)} {what}")
         return date
+
+
+class Duration(fields.Field[str]):
+    """A duration such as `250ms` or `2d`, kept as its text."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
+        text = value if isinstance(value, str) else ""
+        try:
+            duration(text)
+        except ValueError as error:
+            raise ValidationError(f"{quoted(value)}: {error}") from None
+        return text
 
 
 class Flag(fields.Field[bool]):

@@ -18,6 +18,7 @@ from marshmallow import Schema
 
 from . import __version__
 from .admin import (
+    ClockSchema,
     IdsSchema,
     RequestsSchema,
     SessionSchema,
@@ -50,20 +51,12 @@ from .describe import (
     taught,
 )
 from .exchange import EXPLAIN_HEADER, PATH, REVISION_HEADER, SCENARIO_HEADER
-from .faults import MAX_DELAY, Seconds
-from .fields import Moment, NamedSchema
+from .faults import MAX_DELAY
 from .guard import Guard
 from .limits import MAX_HEADERS
 from .parameters import KEY_HEADER, KEY_USER
 from .scenario import DEFAULT_API_KEY, ScenarioSchema
 from .selection import FilterSchema
-
-
-class ClockWantedSchema(NamedSchema):
-    """A body that `ClockSchema` loads, and what its texts have to be."""
-
-    now = Moment(metadata={"description": "Stop the clock at this date, which is not relative."})
-    advance = Seconds(metadata={"description": "Put the clock forward by this duration."})
 
 
 @dataclass(frozen=True)
@@ -199,7 +192,7 @@ def _component(schema: Schema | type[Schema]) -> str:
 
 def _add_components(spec: APISpec, *, has_token: bool) -> None:
     scenario = json_schema(ScenarioSchema(), IN_BODY)
-    clock = json_schema(ClockWantedSchema(), IN_BODY)
+    clock = json_schema(ClockSchema(), IN_BODY)
     clock["oneOf"] = [given("now"), given("advance")]
     bodies: dict[str, JsonSchema] = {
         "Switch": {"anyOf": [_reference("Named"), _reference("Scenario")]},
