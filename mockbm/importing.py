@@ -128,30 +128,81 @@ def _without_names(release: Mapping[str, Any]) -> Release:
     return tidy | ({"extra": extra} if extra else {})
 
 
+class Aliases:
+    """Other names for persons, to stand in any text wherever theirs do, in any case."""
+
+    def __init__(self) -> None:
+        self._aliases: dict[str, str] = {}
+        self._forms: set[str] = set()
+        self._persons = 0
+        self._pattern: re.Pattern[str] | None = None
+
+    def learn(self, persons: Iterable[str]) -> None:
+        """Take note of persons: each that is new gets the next alias, `Person1`, `Person2`, ...
+
+        The account alone, of `CORP\\jdoe` or `jdoe@corp.example`, means the same person, unless
+        it is the name of another.
+        """
+        persons = list(dict.fromkeys(persons))
+        for person in persons:
+            if person.casefold() not in self._aliases:
+                self._persons += 1
+                self._note(person, f"Person{self._persons}")
+        for person in persons:
+            account = _account(person)
+            if account and account.casefold() not in self._aliases:
+                self._note(account, self.of(person))
+        longest_first = sorted(map(re.escape, self._forms), key=len, reverse=True)
+        if longest_first:
+            joined = "|".join(longest_first)
+            self._pattern = re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE)
+
+    def _note(self, name: str, alias: str) -> None:
+        folded = name.casefold()
+        self._aliases[folded] = alias
+        # A letter may be two in the other case, which no pattern knows.
+        others = {form for form in (name, name.upper()) if len(form) != len(folded)}
+        self._forms |= {folded, *others}
+
+    def of(self, person: str) -> str:
+        """The alias of a person; `Person` for one that is not known."""
+        return self._aliases.get(person.casefold(), "Person")
+
+    def __call__(self, text: str) -> str:
+        """A text with aliases in place of the persons in it."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self.of(match[0]), text)
+
+
+_NOBODY = ("", "system")
+"""What stands for no person, in lower case."""
+
+
+def _account(person: str) -> str:
+    """The account in `CORP\\jdoe` or `jdoe@corp.example`; "" for other names, and for a number."""
+    name = person.rpartition("\\")[2].partition("@")[0].strip()
+    tells = name != person and name.casefold() not in _NOBODY and re.search(r"[^\W\d_]", name)
+    return name if tells else ""
+
+
 def _anonymous(releases: list[Release]) -> list[Release]:
-    persons = dict.fromkeys(named_persons(releases))
-    if not persons:
-        return releases
-    aliases = {person: f"Person{number}" for number, person in enumerate(persons, 1)}
-    longest_first = sorted(map(re.escape, persons), key=len, reverse=True)
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
+    aliases = Aliases()
+    aliases.learn(named_persons(releases))
 
     def replaced(value: Any, name: str = "") -> Any:
         if name in ("status", *DATES):
             return value
         if isinstance(value, Mapping):
             return {
-                key if key in _KNOWN else text(key): replaced(inner, key)
+                key if key in _KNOWN else aliases(key): replaced(inner, key)
                 for key, inner in value.items()
             }
         if isinstance(value, list):
             return [replaced(inner, name) for inner in value]
         if _is_person(value, name):
-            return aliases[str(value)]
-        return text(value) if isinstance(value, str) else value
-
-    def text(value: str) -> str:
-        return pattern.sub(lambda match: aliases[match[0]], value)
+            return aliases.of(str(value))
+        return aliases(value) if isinstance(value, str) else value
 
     return [replaced(release) for release in releases]
 
@@ -159,7 +210,7 @@ def _anonymous(releases: list[Release]) -> list[Release]:
 def _is_person(value: Any, name: str) -> bool:
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return False
-    return bool(PERSONS.search(name)) and value not in ("SYSTEM", "")
+    return bool(PERSONS.search(name)) and str(value).casefold() not in _NOBODY
 
 
 def named_persons(value: Any, name: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -76,7 +77,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     (tmp_path / "all.txt").write_bytes(answer)
     done = run(tmp_path / "all.txt", "--output", tmp_path / "ours.yaml")
     count = len(json.loads(answer))
-    said = f"{tmp_path / 'ours.yaml'}: {count} releases\n"
+    said = f"{tmp_path / 'ours.yaml'}: {count} release{'' if count == 1 else 's'}\n"
     assert (done.returncode, done.stdout.decode(), done.stderr) == (0, said, b"")
     assert fetched(tmp_path, "ours") == answer
 
@@ -224,6 +225,37 @@ def test_persons_get_other_names(tmp_path: Path) -> None:
     assert by_id[3]["lastUser"] == ""
     names = ("MikeJones", "AnnBrown", "mike@x.org", "a.*b")
     assert not [name for name in names if name in text]
+
+
+FORMS = {
+    "Anna Müller": ("ANNA MÜLLER template", "anna müller's", "(Anna Müller)"),
+    "Jörg Groß": ("JÖRG GROSS", "jörg groß", "jörg gross"),
+    "İpek": ("by İpek",),
+    "CORP\\jdoe": ("3.0-JDOE", "corp\\JDoe", "jdoe"),
+    "bob@corp.example": ("for bob", "BOB@corp.example", "Bob's"),
+    "CORP\\ann@corp.example": ("ann", "ANN"),
+}
+
+
+@pytest.mark.parametrize("person", FORMS)
+def test_persons_in_other_forms(person: str, tmp_path: Path) -> None:
+    """A name is found in any case, and an account without its domain; both get one alias."""
+    answer = array({"createdBy": person, "notes": [*FORMS[person], "jdoes", "bobby", "SYSTEM"]})
+    found = json.loads(served_again(tmp_path, answer, anonymize=True))[0]
+    *notes, jdoes, bobby, system = found["notes"]
+    assert (jdoes, bobby, system) == ("jdoes", "bobby", "SYSTEM")
+    assert all("Person1" in note for note in notes), notes
+    words = re.findall(r"\w+", person.casefold())
+    assert not [note for note in notes if set(words) & set(re.findall(r"\w+", note.casefold()))]
+
+
+def test_nobody_is_no_person(tmp_path: Path) -> None:
+    """SYSTEM is no person, not even as an account, and a number after a domain names nothing."""
+    persons = ["CORP\\SYSTEM", "CORP\\1", "SYSTEM"]
+    answer = array(*({"id": n, "createdBy": person} for n, person in enumerate(persons)))
+    found = json.loads(served_again(tmp_path, answer, anonymize=True))
+    assert [item["createdBy"] for item in found] == ["Person1", "Person2", "SYSTEM"]
+    assert {item["number"] for item in found} == {"1"}
 
 
 ODD_PERSONS = ["active", "A", "1", "Z", "2024", "id", "00", "Person2", "é", "-", "\\g<0>"]
