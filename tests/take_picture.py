@@ -35,19 +35,21 @@ def some_use(server: MockServer) -> None:
     ask(server, key="abc1234")
     server.use("deploy-in-progress")
     ask(server, status="active", applicationName="TaxCalc")
-    ask(server, aplicationName="TaxCalculator")
     ask(server, key="abc12345@empty", status="active")
     ask(server, status="deployed", applicationName="TaxCalculator")
     ask(server, status="deployed", applicationName="TaxCalculator")
+    ask(server, aplicationName="TaxCalculator")
 
 
 def main(picture: Path) -> None:
     with MockServer(port=8080, clock="2024-03-05T09:00:00Z") as server, sync_playwright() as tool:
         some_use(server)
         browser = tool.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 800}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light")
         page.goto(f"{server.url}/__admin/")
-        page.locator("#entries summary").first.wait_for()
+        page.locator("#entries summary").nth(1).click()
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
         page.wait_for_timeout(1500)  # until nothing is highlighted any more
         page.screenshot(path=picture)
         browser.close()

@@ -378,6 +378,7 @@ function buildFault(item) {
   const node = make("li", {}, number, alien(item.fault, "span"), met);
   const update = ({ met: count, over }) => {
     setText(met, count ? `met ${inDigits(count)}${over ? ", done" : ""}` : "not met yet");
+    met.classList.toggle("idle", !count);
     met.title = over ? "It lets requests pass now" : "Requests that it has met";
     node.classList.toggle("over", over);
   };
@@ -575,17 +576,17 @@ function howMany(rows, found, all) {
   return `${inDigits(found)} of ${inDigits(all)}${most}`;
 }
 
-const texts = new WeakMap();
+const searchable = new WeakMap();
 
 /** All of an entry that the filter looks at. */
 function searched(entry) {
-  if (!texts.has(entry)) {
+  if (!searchable.has(entry)) {
     const sent = Object.entries(entry.parameters).map(([name, value]) => `${name}=${value}`);
     const { number, status, method, path, scenario, explanation, notes } = entry;
     const parts = [`#${number}`, status, method, path, ...sent, scenario, explanation, ...notes];
-    texts.set(entry, parts.join(" ").toLowerCase());
+    searchable.set(entry, parts.join(" ").toLowerCase());
   }
-  return texts.get(entry);
+  return searchable.get(entry);
 }
 
 function buildEntry(entry, isNew) {
@@ -600,10 +601,16 @@ function buildEntry(entry, isNew) {
   head.append(make("span", { className: `status ${kind}` }, status));
   const answer = read(entry);
   const gist = gistOf(entry, answer);
-  if (gist) asked.append(" ", make("span", { className: "gist" }, alien(gist)));
+  const isLong = gist.length > 30;
+  const came = gist && make("span", { className: isLong ? "gist long" : "gist" }, alien(gist));
+  if (came && !isLong) asked.append(" ", came);
   head.append(asked, alien(entry.scenario, "span", "from muted"));
+  if (came && isLong) head.append(came);
   if (gist !== entry.explanation) {
-    head.append(make("span", { className: "why muted", dir: "ltr" }, entry.explanation));
+    // What is in quotes was sent or stands in a file; in Hebrew, say, it must not turn the rest.
+    const parts = entry.explanation.split(/('[^']*')/);
+    const texts = parts.map((text, place) => (place % 2 ? alien(text) : text));
+    head.append(make("span", { className: "why muted", dir: "ltr" }, ...texts));
   }
   const row = make("details", {}, head);
   row.addEventListener("toggle", () => row.append(details(entry, answer)), { once: true });
