@@ -46,6 +46,7 @@ def _let_in() -> Response | None:
     return admin.refused(guard.refusal(request, is_file=is_file))
 
 
+@blueprint.get("")
 @blueprint.get("/")
 def index() -> Response:
     """The page for a browser; for everything else, how the mock is and where its calls are."""

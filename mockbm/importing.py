@@ -15,7 +15,7 @@ from marshmallow import ValidationError
 from .document import MAX_DEPTH, Problem, ScenarioError, flatten, spell
 from .fields import write_json
 from .loading import UNTYPED
-from .releases import DATES, OLDER_NAMES, Release, ReleaseSchema, completed, load_releases
+from .releases import DATES, Release, ReleaseSchema, completed, load_releases, under_newer_names
 from .scenario import ORDERS
 from .selection import Releases
 
@@ -117,10 +117,10 @@ _KNOWN = [name for name in ReleaseSchema().fields if name not in ("extra", "abse
 
 def _without_names(release: Mapping[str, Any]) -> Release:
     """A release without what goes without saying, and what is not known under `extra`."""
-    tidy = {name: release[name] for name in _KNOWN if release.get(name) is not None}
+    tidy = under_newer_names(
+        {name: release[name] for name in _KNOWN if release.get(name) is not None}
+    )
     extra = {name: value for name, value in release.items() if name not in _KNOWN}
-    for older in OLDER_NAMES:
-        tidy.pop(older, None)
     if tidy.get("name") == tidy["number"]:
         del tidy["name"]
     if tidy.get("deployables") == []:

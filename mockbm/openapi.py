@@ -360,14 +360,13 @@ def _admin(app: Flask) -> dict[str, dict[str, JsonSchema]]:
             continue
         path = re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            for place in dict.fromkeys((path.rstrip("/"), path)):  # the index has two
-                operation = _operation(name, place)
-                if method != "GET" or name == "list_requests":
-                    operation["responses"].setdefault("409", _refusal(409))
-                if guard is not None and guard.token is not None:
-                    operation["security"] = [{"token": []}]
-                    operation["responses"]["401"] = _refusal(401) | {"headers": _CHALLENGE}
-                found.setdefault(place, {})[method.lower()] = operation
+            operation = _operation(name, path)
+            if method != "GET" or name == "list_requests":
+                operation["responses"].setdefault("409", _refusal(409))
+            if guard is not None and guard.token is not None:
+                operation["security"] = [{"token": []}]
+                operation["responses"]["401"] = _refusal(401) | {"headers": _CHALLENGE}
+            found.setdefault(path, {})[method.lower()] = operation
     return found
 
 

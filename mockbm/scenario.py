@@ -167,7 +167,7 @@ class Scenario:
         return self._compiled(self.definition)
 
     def at(self, stages: Stages, now: datetime) -> Releases:
-        """The releases when each has so many changes behind it, with dates told from `now`."""
+        """The releases when each has so many changes behind it, with relative dates."""
         if not any(stages) and not self.told_from_now:
             return self.releases
         left = iter(stages)

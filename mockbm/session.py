@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from .faults import Counts, Verdict, judge
-from .fields import Date, quoted
+from .fields import Moment, quoted
 from .journal import Entry, Journal, narrowed
 from .loading import inline_scenario
 from .memory import Answer
@@ -253,9 +253,6 @@ def anew(standing: Standing, *, clock: Clock | None = None, **changes: Any) -> S
 def clock_at(text: str) -> Clock:
     """A clock that stands still at a date. Raises: ValueError."""
     try:
-        date = Date().deserialize(text)
+        return Clock(moment(Moment().deserialize(text)))
     except ValidationError as error:
         raise ValueError(error.messages[0]) from None
-    if date.startswith("now"):
-        raise ValueError(f"{text!r} is relative to now; a clock needs a date such as 2024-03-04")
-    return Clock(moment(date))

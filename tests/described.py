@@ -98,8 +98,6 @@ def path_of(request: flask.Request) -> str:
         return ""
     if "anycase" in request.url_rule.rule:
         return "/api/releases"
-    if request.path == "/__admin":
-        return request.path  # the rule has a slash at its end
     return re.sub(r"<(\w+?)_?>", r"{\1}", request.url_rule.rule)
 
 

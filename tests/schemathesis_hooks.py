@@ -14,7 +14,6 @@ from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import (
     EnsureResourceAvailability,
     RejectedPositiveData,
-    UnsupportedMethodResponse,
     UseAfterFree,
 )
 
@@ -43,9 +42,6 @@ def filter_failure(_context: Any, failure: Failure, case: Any, response: Any) ->
     if isinstance(failure, EnsureResourceAvailability):
         # The session is there; it is the scenario, of which the body gives the name, that is not.
         return bool(response.json()["title"] != "Unknown scenario")
-    if isinstance(failure, UnsupportedMethodResponse):
-        # Flask sees no other verb of a path that is served for want of a slash: a 404, too.
-        return not case.path.endswith("/__admin")
     if isinstance(failure, RejectedPositiveData) and response.status_code == 400:
         is_json = "json" in response.headers["content-type"][0]
         problems = response.json()["problems"] if is_json else response.text.splitlines()

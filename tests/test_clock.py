@@ -163,7 +163,7 @@ RANGE = "1900-01-01T00:00:00.0000000Z to 9800-01-01T00:00:00.0000000Z"
         ({"now": "2023-02-29"}, "now: '2023-02-29' is not a date that exists"),
         ({"now": "now+2d"}, "now: 'now+2d' is relative to now; a clock needs a date such as 2024"),
         ({"now": "now+2y"}, "now: 'now+2y' is no relative date; write a number"),
-        ({"now": True}, "now: true is not text; write one text, in quotes"),
+        ({"now": True}, "now: true is not a date; write it like 2024-03-04 or"),
         ({"now": "1899-12-31"}, f"now: a clock shows moments from {RANGE}"),
         ({"now": "9800-01-02"}, f"now: a clock shows moments from {RANGE}"),
         ({"advance": "2"}, f"advance: '2': {DURATION}"),

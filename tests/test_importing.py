@@ -165,6 +165,22 @@ def test_ids_may_be_written_in_two_ways(tmp_path: Path) -> None:
     assert again == body(inline_scenario({"releases": [LEAST]}))
 
 
+def test_an_old_server_knows_only_the_older_names(tmp_path: Path) -> None:
+    """What stood under an older name alone is kept, under the name of today and the older one."""
+    release = {
+        "id": 1,
+        "number": "1.0",
+        "applicationId": 1,
+        "applicationName": "A",
+        "furthestPackageId": 6,
+        "latestPackageNumber": "07",
+    }
+    values = imported([("old.json", json.dumps([release]).encode())])
+    (answered,) = json.loads(body(loaded(tmp_path, values)))
+    assert release.items() <= answered.items()
+    assert (answered["furthestBuildId"], answered["latestBuildNumber"]) == (6, "07")
+
+
 def test_from_standard_input_to_standard_output(tmp_path: Path) -> None:
     """`-` is the standard input, and without --output the file goes to the standard output."""
     done = run("-", stdin=array({"name": "Ü 🚀"}))
