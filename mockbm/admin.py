@@ -6,7 +6,7 @@ What the default session has at `/__admin/...`, every other one has at `/__admin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -69,12 +69,6 @@ class RequestsSchema(NamedSchema):
         validate=validate.Range(min=0),
         metadata={"description": "Only so many, the newest of those that the others leave."},
     )
-
-
-class IdsSchema(NamedSchema):
-    """The query that narrows the releases of a scenario to those with some ids, as in `ids=4,1`."""
-
-    ids = Text(metadata={"description": "Only the releases with these ids, such as `4,1`."})
 
 
 MAX_APPLICATIONS = 50
@@ -176,14 +170,10 @@ def list_scenarios() -> Response:
 @blueprint.get("/scenarios/<name>")
 def show_scenario(name: str) -> Response:
     scenario = current_mock().scenario(name)
-    wanted = IdsSchema().load(request.args.to_dict()).get("ids")
     stages = (0,) * len(scenario.changing)
     releases = scenario.at(stages, current_mock().default.view.clock.now())
-    positions: Sequence[int] = range(len(releases))
-    if wanted is not None:
-        ids = set(wanted.split(","))
-        positions = [place for place in positions if str(releases.ids[place]) in ids]
-    more = {"order": scenario.order, "releases": json.loads(releases.body(positions))}
+    body = releases.body(range(len(releases)))
+    more = {"order": scenario.order, "releases": json.loads(body)}
     active = scenario is current_mock().default.view.scenario
     return jsonify(_overview(scenario, active) | more)
 

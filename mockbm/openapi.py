@@ -19,7 +19,6 @@ from marshmallow import Schema
 from . import __version__
 from .admin import (
     ClockSchema,
-    IdsSchema,
     RequestsSchema,
     SessionSchema,
     SwitchSchema,
@@ -95,9 +94,7 @@ _FOLLOW: JsonSchema = {
 
 CALLS: dict[str, Call] = {
     "list_scenarios": Call("All scenarios.", ScenariosSchema),
-    "show_scenario": Call(
-        "One scenario, with its releases.", ShownSchema, query=IdsSchema, refusals=(400,)
-    ),
+    "show_scenario": Call("One scenario, with its releases.", ShownSchema),
     "show_active": Call("The active scenario.", ActiveSchema),
     "switch_scenario": Call(
         "Switch to a scenario: to one by its name, or to one that is given whole.",

@@ -234,13 +234,6 @@ def test_the_list_tells_what_scenarios_hold(shop: MockServer) -> None:
     assert {name: shown[name] for name in listed} == listed
 
 
-def test_one_scenario_shows_the_releases_that_are_asked_for(shared: MockServer) -> None:
-    """`ids` narrows the releases, in the order of the answer, and passes over what is not there."""
-    shown = get(shared, "/scenarios/documented?ids=1,4,99,x").json()
-    assert [release["id"] for release in shown["releases"]] == [4, 1]
-    assert get(shared, "/scenarios/documented?id=1").status_code == 400
-
-
 def test_the_active_scenario_tells_its_counters(shop: MockServer) -> None:
     """Faults say how many requests they have met, changes whether they have happened."""
     with shop as server:
