@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -183,6 +184,50 @@ def any_is_enough(ask: Ask, environ: Environ) -> Answer:
     return answer._replace(body=json.dumps(body).encode())
 
 
+def is_plain(environ: Environ) -> bool:
+    """Whether a request has no parameters."""
+    return not environ["QUERY_STRING"] and not body_of(environ)
+
+
+def two_without_filter(ask: Ask, environ: Environ) -> Answer:
+    """Answers two releases at most, but for filters."""
+    return in_releases(lambda r: r[:2] if is_plain(environ) else r)(ask, environ)
+
+
+def active_by_default(ask: Ask, environ: Environ) -> Answer:
+    """Answers what is active, unless it is asked for something."""
+    if not is_plain(environ):
+        return ask(environ)
+    return ask(with_query(environ, [("status", "active")]))
+
+
+def number_by_name(ask: Ask, environ: Environ) -> Answer:
+    """A releaseName in the query also finds a number."""
+    query = query_of(environ)
+    other = [("releaseNumber" if name == "releaseName" else name, value) for name, value in query]
+    answers = [ask(with_query(environ, each)) for each in (query, other)]
+    if other == query or any(answer.code != 200 or not answer.body for answer in answers):
+        return ask(environ)
+    either = {release["id"] for answer in answers for release in json.loads(answer.body)}
+    without = ask(query_without(environ, "releaseName"))
+    found = [release for release in json.loads(without.body) if release["id"] in either]
+    return without._replace(body=json.dumps(found).encode())
+
+
+def swapped(environ: Environ) -> Environ:
+    """Takes the name for the number and the number for the name, in the query."""
+    names = {"releaseName": "releaseNumber", "releaseNumber": "releaseName"}
+    return with_query(environ, [(names.get(name, name), v) for name, v in query_of(environ)])
+
+
+def joined(ask: Ask, environ: Environ) -> Answer:
+    """Takes the values of one name in the query for one, with a comma between, as ASP.NET does."""
+    values: dict[str, list[str]] = {}
+    for name, value in query_of(environ):
+        values.setdefault(name, []).append(value)
+    return ask(with_query(environ, [(name, ",".join(found)) for name, found in values.items()]))
+
+
 def last_of_a_name(ask: Ask, environ: Environ) -> Answer:
     """Takes the last of parameters of one name, in the query, in JSON, or in both."""
     query = dict(query_of(environ))
@@ -253,6 +298,29 @@ def status_in_any_case(ask: Ask, environ: Environ) -> Answer:
     return ask(with_query(environ, lowered) if len(lowered) == 1 else environ)
 
 
+def first_of(names: Collection[str]) -> Drift:
+    """Of two filters that are these, the first counts."""
+
+    def drift(ask: Ask, environ: Environ) -> Answer:
+        answer = ask(environ)
+        query = query_of(environ)
+        if answer.code == 400 and len(query) == 2 and {name for name, _ in query} == {*names}:
+            return ask(with_query(environ, query[:1]))
+        return answer
+
+    return drift
+
+
+def nothing_where(when: Callable[[Environ], object]) -> Drift:
+    """Selects nothing in some requests."""
+
+    def drift(ask: Ask, environ: Environ) -> Answer:
+        answer = ask(environ)
+        return answer._replace(body=b"[]") if answer.code == 200 and when(environ) else answer
+
+    return drift
+
+
 def first_of_a_group(ask: Ask, environ: Environ) -> Answer:
     """Of two filters of one group, the first counts."""
     answer = ask(environ)
@@ -298,6 +366,23 @@ def nothing_is_404(ask: Ask, environ: Environ) -> Answer:
     return answer
 
 
+def nothing_is_404_to_head(ask: Ask, environ: Environ) -> Answer:
+    """Answers HEAD as it answers GET, with a 404 where nothing matches."""
+    if environ["REQUEST_METHOD"] != "HEAD":
+        return nothing_is_404(ask, environ)
+    return nothing_is_404(ask, {**environ, "REQUEST_METHOD": "GET"})._replace(body=b"")
+
+
+def in_array(change: Callable[[bytes], bytes]) -> Drift:
+    """Changes the bytes of the array of releases."""
+
+    def changed(answer: Answer) -> Answer:
+        has_array = answer.code == 200 and answer.body
+        return answer._replace(body=change(answer.body)) if has_array else answer
+
+    return in_answer(changed)
+
+
 def filtered(change: Callable[[list[Any]], Any]) -> Drift:
     """Changes the array of releases where there is something in the query."""
     changed = in_releases(change)
@@ -313,4 +398,23 @@ def ascii_lower(text: str) -> str:
 
 
 def with_u(text: str) -> str:
-    return text.casefold().replace("ü", "u")
+    return unicodedata.normalize("NFC", text).casefold().replace("ü", "u")
+
+
+def composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def unzeroed(text: str) -> str:
+    return re.sub(r"(\.0)+$", "", text).casefold()
+
+
+def like(any_text: str, any_letter: str) -> Callable[[str, str], bool]:
+    """Matches with a sign for any text and one for any character, as far as there is one."""
+    meant = {any_text: ".*", any_letter: "."}
+
+    def matches(sent: str, value: str) -> bool:
+        pattern = "".join(meant.get(letter) or re.escape(letter) for letter in sent)
+        return re.fullmatch(pattern, value, re.IGNORECASE | re.DOTALL) is not None
+
+    return matches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import json
 import os
@@ -144,6 +145,7 @@ ARRAY = "the array of releases"
 ALL_TEXTS = [f"filter {name}" for name in drifts.TEXTS]
 MATCHING = f"matching: {', '.join(ALL_TEXTS)}"
 SELECT_TWO = ("applicationId", "applicationName", "pipelineName", "status")
+SELECT_SOME = ", ".join(f"filter {name}" for name in SELECT_TWO)
 BAD = (
     "a status in other case",
     "a status that there is not",
@@ -263,17 +265,37 @@ ROWS = [
     Row(
         "statuses in capitals",
         in_each(lambda r: r.update(status=r["status"].title())),
-        ["status-value: status"] * 3,
+        ["status-value: status"],
     ),
     Row(
         "a further status",
         in_each(lambda r: r["id"] == 6 and r.update(status="archived")),
         ["status-value: status"],
     ),
+    Row(
+        "canceled is spelled otherwise",
+        in_each(lambda r: r["status"] == "canceled" and r.update(status="cancelled")),
+        ["status-value: status"],
+    ),
+    Row(
+        "statuses as numbers",
+        in_each(lambda r: r.update(status=len(r["status"]))),
+        ["property-type: status"],
+    ),
+    Row(
+        "ids beyond 32 bits",
+        in_each(lambda r: r.update(id=r["id"] + 2**40)),
+        ["property-value: id"],
+    ),
     Row("oldest first", in_releases(lambda r: r[::-1]), [f"order: {ARRAY}"]),
     Row("by id", order_by(lambda r: -r["id"]), [f"order: {ARRAY}"]),
     Row("filtered in another order", filtered(lambda r: r[::-1]), [f"order-filtered: {ARRAY}"]),
     Row("releases twice", in_releases(lambda r: r + r), [f"release-twice: {ARRAY}"]),
+    Row("all share an id", in_each(lambda r: r.update(id=1)), [f"release-twice: {ARRAY}"]),
+    Row("only active ones without filter", drifts.active_by_default, [f"release-hidden: {ARRAY}"]),
+    Row("two at most without filter", drifts.two_without_filter, [f"release-hidden: {ARRAY}"]),
+    Row("two at most", in_releases(lambda r: r[:2]), [f"release-hidden: {ARRAY}"]),
+    Row("one at most with a filter", filtered(lambda r: r[:1]), [f"filter: {SELECT_SOME}"]),
     Row("twice where filtered", filtered(lambda r: r + r[:1]), [f"release-twice: {ARRAY}"]),
     Row(
         "fewer properties where filtered",
@@ -332,6 +354,48 @@ ROWS = [
         ),
         [MATCHING],
     ),
+    Row(
+        "wildcards as in SQL",
+        matching(drifts.like("%", "_")),
+        [MATCHING],
+    ),
+    Row("wildcards as in a shell", matching(drifts.like("*", "?")), [MATCHING]),
+    Row("a sign for one character", matching(drifts.like("", "_")), [MATCHING]),
+    Row(
+        "what comes behind does not count",
+        matching(lambda sent, value: sent.casefold().startswith(value.casefold())),
+        [MATCHING],
+    ),
+    Row(
+        "ten characters count",
+        matching(lambda sent, value: sent.casefold()[:10] == value.casefold()[:10]),
+        ["matching: filter applicationName, filter releaseName, filter pipelineName"],
+    ),
+    Row(
+        "zeros at the end do not count",
+        matching(lambda sent, value: drifts.unzeroed(sent) == drifts.unzeroed(value)),
+        ["matching: filter releaseNumber, filter releaseName"],
+    ),
+    Row(
+        "letters and accents are put together",
+        matching(lambda sent, value: drifts.composed(sent) == drifts.composed(value)),
+        ["matching: filter pipelineName"],
+    ),
+    Row(
+        "global may be left out",
+        matching(
+            lambda sent, value: (
+                sent.casefold() in (value.casefold(), value.casefold().removeprefix("global::"))
+            )
+        ),
+        ["matching: filter pipelineName"],
+    ),
+    Row("names match numbers, too", drifts.number_by_name, ["matching: filter releaseName"]),
+    Row(
+        "names and numbers are swapped",
+        in_request(drifts.swapped),
+        ["filter: filter releaseNumber, filter releaseName"],
+    ),
     Row("a filter is ignored", drifts.without("releaseName"), ["filter: filter releaseName"]),
     Row("an id is ignored", drifts.without("releaseId"), ["filter: filter releaseId"]),
     Row("the status is ignored", drifts.without("status"), ["filter: filter status"]),
@@ -358,6 +422,32 @@ ROWS = [
         ["accepted: an id that is no integer of 32 bits"],
     ),
     Row("the last of a name counts", drifts.last_of_a_name, ["accepted: a parameter twice"]),
+    Row("of a name twice, values are joined", drifts.joined, ["accepted: a parameter twice"]),
+    Row(
+        "name and number together",
+        drifts.first_of(("releaseName", "releaseNumber")),
+        ["accepted: two filters of one group"],
+    ),
+    Row(
+        "empty parameters are filters",
+        drifts.nothing_where(lambda environ: "=&" in f"{environ['QUERY_STRING']}&"),
+        ["selection: an empty parameter, which counts as not given"],
+    ),
+    Row(
+        "null is a filter",
+        drifts.nothing_where(lambda environ: b"null" in drifts.body_of(environ)),
+        ["selection: null in JSON, which counts as not given"],
+    ),
+    Row(
+        "integers as texts are refused",
+        refusing(lambda environ: re.search(rb'Id": "', drifts.body_of(environ))),
+        ["refused: an integer as a text in JSON"],
+    ),
+    Row(
+        "numbers for texts are refused",
+        refusing(lambda environ: re.search(rb'(Number|Name)": [0-9]', drifts.body_of(environ))),
+        ["refused: a number for a text in JSON"],
+    ),
     Row("both filters of a group", drifts.first_of_a_group, ["accepted: two filters of one group"]),
     Row("401 for a bad key", in_status(403, "401 Unauthorized"), [f"error-status: {NO_KEY}"]),
     Row(
@@ -388,6 +478,11 @@ ROWS = [
     Row(
         "404 where nothing matches",
         drifts.nothing_is_404,
+        ["no-match: filters that nothing matches"],
+    ),
+    Row(
+        "404 where nothing matches, to HEAD, too",
+        drifts.nothing_is_404_to_head,
         ["no-match: filters that nothing matches"],
     ),
     Row("POST is refused", refusing(is_post, "405 No"), ["refused: a query by POST"]),
@@ -429,11 +524,21 @@ ROWS = [
     ),
     Row("500 for broken JSON", in_answer(drifts.broken_is_500), ["error-status: broken JSON"]),
     Row("422 for all that is bad", in_status(400, "422 No"), [f"error-status: {', '.join(BAD)}"]),
+    Row(
+        "a byte-order mark",
+        drifts.in_array(lambda body: codecs.BOM_UTF8 + body),
+        [f"body: {ARRAY}"],
+    ),
+    Row(
+        "NaN",
+        drifts.in_array(lambda body: re.sub(rb'"sequence":\d+', b'"sequence":NaN', body)),
+        [f"body: {ARRAY}", "property-type: sequence"],
+    ),
     Row("an object around the array", in_releases(lambda r: {"releases": r}), ["body: no filter"]),
     Row(
         "an object around two releases",
         filtered(lambda r: {"releases": r} if len(r) == 2 else r),
-        [f"body: {', '.join(f'filter {name}' for name in SELECT_TWO)}"],
+        [f"body: {SELECT_SOME}"],
     ),
 ]
 
@@ -690,20 +795,43 @@ def test_nobody_listens() -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["buildmaster.example", "ftp://h", "http://", "http://h/?a=1"])
+NO_URLS = (
+    *(
+        "buildmaster.example",
+        "ftp://h",
+        "http://",
+        "http://h/?a=1",
+        "http://u:p@h",
+        "http://h:99999",
+    ),
+    *("http://[::1", "http://h:x", "http://a b", "http://h/a b", f"http://{'a' * 300}.example"),
+)
+
+
+@pytest.mark.parametrize("url", NO_URLS, ids=lambda url: url[:20])
 def test_what_is_no_url(url: str) -> None:
     """A URL that cannot be the base of a server is refused before anything is sent."""
     result = verified(url)
     assert result.exit_code == 2
-    assert result.output.startswith("the URL is expected to ")
+    assert re.fullmatch("the URL is expected to .*\n", result.output)
 
 
-@pytest.mark.parametrize("key", ["", "two words", "ключ"])
+@pytest.mark.parametrize("key", ["two words", "ключ"])
 def test_what_is_no_key(key: str) -> None:
     """A file that holds no key is refused, without showing what it holds."""
     result = verified("http://127.0.0.1:9", key=key)
-    expected = "the API key is expected to be one word of printable ASCII letters\n"
+    expected = "the API key is expected to be one word of printable ASCII characters\n"
     assert (result.exit_code, result.output) == (2, expected)
+
+
+def test_an_empty_file_for_the_key(tmp_path: Path) -> None:
+    """Where the file of the key is empty, the message says which file that is."""
+    (tmp_path / "key").write_text("\n")
+    command = ["verify", "--url", "http://127.0.0.1:9", "--api-key-file", str(tmp_path / "key")]
+    result = CliRunner().invoke(main, command)
+    expected = f"{tmp_path / 'key'} is empty; it is expected to hold the API key\n"
+    assert (result.exit_code, result.output) == (2, expected)
+    assert verified("http://127.0.0.1:9", key="").output.startswith("the standard input is empty")
 
 
 def test_a_server_that_tells_the_key() -> None:

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from ..document import ScenarioError
+from ..document import ScenarioError, is_json
 from ..importing import scenario_text
+from ..loading import SUFFIXES
 from ..verify import CannotVerify, Model, Privacy, Server
 from ..verify import verify as compared
 from .options import option
@@ -62,7 +63,8 @@ MAX_KEY = 10_000
 @option(
     "--scenario-out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the server's releases as a scenario into this file, which must not be there yet.",
+    help="Write the server's releases as a scenario into this file, which must not be there yet: "
+    "YAML where its name ends in .yaml or .yml, JSON where it ends in .json.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify(
@@ -77,7 +79,7 @@ def verify(
 ) -> None:
     """Compare a real server with the mock, and report where they differ.
 
-    The server is only read: it gets about a hundred GET, HEAD and POST requests to
+    The server is only read: it gets some 150 GET, HEAD and POST requests to
     /api/releases, one of them without an API key and one with a wrong key.
 
     \b
@@ -88,8 +90,8 @@ def verify(
     could not be compared.
     """
     logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
-    if scenario_out is not None and scenario_out.exists():
-        _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
+    if scenario_out is not None:
+        _refuse_unwritable(scenario_out)
     key = _key(api_key_file)
     privacy = Privacy(key, show_names=show_names)
 
@@ -110,16 +112,26 @@ def verify(
     raise SystemExit(1 if report.findings else 0)
 
 
+def _refuse_unwritable(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        names = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        _give_up(f"{path} is expected to end in {names}, as scenario files do")
+    if path.exists():
+        _give_up(f"{path} is there already; --scenario-out writes a new file")
+
+
 def _key(file: BinaryIO) -> str:
-    try:
-        return file.read(MAX_KEY).decode("ascii").strip()
-    except UnicodeDecodeError:
-        _give_up("the API key is expected to be one word of printable ASCII letters")
+    key = file.read(MAX_KEY).decode("ascii", "replace").strip()
+    if not key:
+        name = getattr(file, "name", "<stdin>").replace("<stdin>", "the standard input")
+        _give_up(f"{name} is empty; it is expected to hold the API key")
+    return key
 
 
 def _write(path: Path, model: Model, privacy: Privacy, *, anonymize: bool) -> None:
     try:
-        text = scenario_text(model.scenario(privacy, anonymize=anonymize))
+        values = model.scenario(privacy, anonymize=anonymize)
+        text = scenario_text(values, as_json=is_json(path))
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except ScenarioError as error:

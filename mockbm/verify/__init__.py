@@ -90,6 +90,7 @@ def _compare(
     most = Values(filters.seen, ("releaseId", 1))
     tell(filters.planned + len(probes(most, key_in_query=key_in_query)) + 3)
     sides.compare("no filter", Request(), first)
+    _tell_unseen(sides)
     _order(sides)
     filters.compare()
     if not key_in_query:
@@ -103,8 +104,26 @@ def _compare(
         else:
             sides.failed.add(probe.topic)
             left.setdefault(need, {})[probe.topic] = None
+    sides.report.left_out = sum(map(len, left.values()))
     for need, topics in left.items():
         sides.report.skip(f"what builds on {need}, where the two differ: {', '.join(topics)}")
+
+
+def _tell_unseen(sides: Sides) -> None:
+    """Note what of the properties these releases cannot show."""
+    model, skip = sides.model, sides.report.skip
+    if not model.ids:
+        skip("the properties of releases: there are none")
+        return
+    for ids, why in (
+        (model.shared, "that share their id"),
+        (model.unheld, "that no scenario can hold"),
+    ):
+        if ids:
+            skip(f"the properties of releases {why}: {', '.join(map(str, sorted(ids)))}")
+    unseen = [name for name in model.unseen() if not sides.report.is_about(name)]
+    if unseen:
+        skip(f"properties that no release has: {', '.join(unseen)}")
 
 
 def _across(filters: Filters) -> Iterable[Probe]:

@@ -7,17 +7,22 @@ moment, so that no description of a request can hold a key.
 from __future__ import annotations
 
 import base64
+import codecs
 import http.client
+import io
 import json
+import math
 import re
 import secrets
+import socket
 import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,9 +154,21 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         """The body as JSON. Raises: ValueError."""
         try:
-            return json.loads(self.body.decode("utf-8-sig"))
+            # NaN is not equal to itself, and would look like a change.
+            return json.loads(self.body.decode("utf-8-sig"), parse_constant=lambda _: math.inf)
         except RecursionError:
             raise ValueError("nested too deep") from None
+
+    def oddities(self) -> list[str]:
+        """What the body has that `json` reads and the standard does not allow, in words."""
+        found = []
+        if self.body.startswith(codecs.BOM_UTF8):
+            found.append("begins with a byte-order mark")
+        constants: list[str] = []
+        if b"NaN" in self.body or b"Infinity" in self.body:  # else there is no need to look
+            json.loads(self.body.decode("utf-8-sig"), parse_constant=constants.append)
+        found += [f"has {name} for a number" for name in dict.fromkeys(constants)]
+        return found
 
     def releases(self) -> list[dict[str, Any]] | None:
         """The releases of the body, or None where it is no array of objects."""
@@ -180,13 +197,10 @@ class Server:
     def __init__(
         self, url: str, key: str, *, timeout: float = 30, ca_file: Path | None = None
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CannotVerify("the URL is expected to begin with http:// or https:// and a host")
-        if parts.username or parts.query or parts.fragment:
-            raise CannotVerify("the URL is expected to end before a user, a query or a fragment")
+        parts, host = _split(url)
         if not re.fullmatch(r"[!-~]+", key):
-            raise CannotVerify("the API key is expected to be one word of printable ASCII letters")
+            what = "one word of printable ASCII characters"
+            raise CannotVerify(f"the API key is expected to be {what}")
         prefix = parts.path.rstrip("/")
         if prefix.lower().endswith(PATH):
             prefix = prefix[: -len(PATH)]
@@ -195,9 +209,9 @@ class Server:
         self.sent = 0
         self._key = key
         # A proxy is for other machines.
-        proxies = urllib.request.ProxyHandler({} if is_loopback(parts.hostname) else None)
-        trusted = urllib.request.HTTPSHandler(context=_trust(ca_file))
-        self._open = urllib.request.build_opener(proxies, trusted, _Literally).open
+        proxies = urllib.request.ProxyHandler({} if is_loopback(host) else None)
+        handlers = proxies, _InTime(), _SafelyInTime(_trust(ca_file)), _Literally()
+        self._open = urllib.request.build_opener(*handlers).open
 
     def ask(self, request: Request) -> Answer:
         """Send one request; one that is told to wait a little waits and asks again.
@@ -223,26 +237,23 @@ class Server:
         wired = urllib.request.Request(f"{self.url}{path}", body, headers, method=request.method)
         wired.add_header("User-Agent", f"mockbm/{__version__} verify")
         self.sent += 1
-        ends = time.monotonic() + self.timeout
         try:
             try:
                 response = self._open(wired, timeout=self.timeout)
             except urllib.error.HTTPError as error:
                 response = error
             with response:
-                body = b"".join(self._pieces(response, ends))
+                body = b"".join(self._pieces(response))
                 return _answer(response.status, response.headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CannotVerify(f"{self.url} {self._why(error)}") from None
 
-    def _pieces(self, response: Any, ends: float) -> Iterator[bytes]:
+    def _pieces(self, response: Any) -> Iterator[bytes]:
         size = 0
         while piece := response.read1(1 << 16):
             size += len(piece)
             if size > MAX_ANSWER:
                 raise CannotVerify(f"{self.url} answers more than {MAX_ANSWER >> 20} MiB")
-            if time.monotonic() > ends:
-                raise TimeoutError
             yield piece
         if getattr(response, "length", 0):
             raise http.client.IncompleteRead(b"", response.length)
@@ -267,16 +278,100 @@ class Server:
         return f"does not speak HTTP as expected ({type(reason).__name__})"
 
 
+def _split(url: str) -> tuple[urllib.parse.SplitResult, str]:
+    """A URL in parts, and its host. Raises: CannotVerify for one that is not the base of a server.
+
+    A message has no part of the URL, which may hold a password.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        raise CannotVerify("the URL is expected to have a valid host and port") from None
+    if not re.fullmatch(r"[!-~]*", parts.path + host.encode("idna").decode()):
+        raise CannotVerify("the URL is expected to have no spaces, and a path in ASCII") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise CannotVerify("the URL is expected to begin with http:// or https:// and a host")
+    if parts.username or parts.query or parts.fragment:
+        raise CannotVerify("the URL is expected to end before a user, a query or a fragment")
+    return parts, host
+
+
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except OSError as error:  # SSLError, too, for a file without certificates
-        why = error.strerror or "it holds no certificate"
+    except OSError as error:
+        holds_none = isinstance(error, ssl.SSLError) or not error.strerror
+        why = "it holds no certificate" if holds_none else error.strerror
         raise CannotVerify(f"{ca_file} cannot be read for certificates: {why}") from None
 
 
 def _named(status: int) -> str:
     return f"{status} {http.client.responses.get(status, '')}".rstrip()
+
+
+class _InTime(urllib.request.HTTPHandler):
+    """Gives up on an answer when the time for it is over, also where it still comes in drops."""
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_until(request, http.client.HTTPConnection), request)
+
+
+class _SafelyInTime(urllib.request.HTTPSHandler):
+    """The same over TLS."""
+
+    def __init__(self, trusted: ssl.SSLContext) -> None:
+        super().__init__(context=trusted)
+        self._trusted = trusted
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        connection = partial(http.client.HTTPSConnection, context=self._trusted)
+        return self.do_open(_until(request, connection), request)
+
+
+def _until(request: urllib.request.Request, connection: Callable[..., Any]) -> Any:
+    """Makes connections whose answers have to be there within the time of the request."""
+    ends = time.monotonic() + float(request.timeout or 0)
+
+    def connect(*arguments: Any, **options: Any) -> Any:
+        made = connection(*arguments, **options)
+        made.response_class = partial(_Response, ends)
+        return made
+
+    return connect
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has to be there until a moment."""
+
+    def __init__(self, ends: float, connected: socket.socket, *rest: Any, **options: Any) -> None:
+        super().__init__(connected, *rest, **options)
+        raw: Any = self.fp.detach()
+        self.fp = io.BufferedReader(_Timely(raw, connected, ends))
+
+
+class _Timely(io.RawIOBase):
+    """What comes from a socket until a moment. Raises: TimeoutError for what is read later."""
+
+    def __init__(self, raw: io.RawIOBase, connected: socket.socket, ends: float) -> None:
+        self._raw = raw
+        self._connected = connected
+        self._ends = ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connected.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _Literally(urllib.request.HTTPRedirectHandler):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from ..releases import STATUSES
-from ..selection import FILTERS, fold
+from ..selection import FILTERS
 from .asking import Request, Sent
 from .matching import (
+    BEHIND,
     IGNORED,
     MISSING,
     NOTHING,
@@ -17,9 +18,10 @@ from .matching import (
     Observation,
     explained,
     other_case,
+    selected,
     variants,
 )
-from .probes import NOBODY
+from .probes import NOBODY, NUMBER
 from .sides import Ids, Sides
 
 MAX_TEXT = 500
@@ -42,6 +44,13 @@ PAIRS = (
 """Pairs that may be sent together; taken are those which are found to work alone."""
 
 
+TWINS = {"releaseNumber": "releaseName", "releaseName": "releaseNumber"}
+"""Filters of which one might look at what is the other's."""
+
+IDS = ("applicationId", "releaseId")
+TEXTS = ("applicationName", "releaseNumber", "releaseName", "pipelineName")
+
+
 class Look(NamedTuple):
     """One value of a filter, and what it selects."""
 
@@ -49,6 +58,19 @@ class Look(NamedTuple):
     value: Any
     mocked: Ids
     real: Ids
+
+
+class Otherwise(NamedTuple):
+    """How a filter selects: a kind of finding, what else makes it the same cause, and both sides.
+
+    is_dead: whether it selects nothing sensible.
+    """
+
+    kind: str
+    key: str
+    server: str
+    mock: str
+    is_dead: bool = False
 
 
 class Filters:
@@ -76,6 +98,7 @@ class Filters:
         """Compare what the filters select."""
         for name in FILTERS:
             self._filter(name)
+        self._tell_alike()
         pairs = [pair for pair in PAIRS if all(map(self._works, pair))][:MAX_PAIRS]
         if not pairs:
             self._skip(f"{TOGETHER}: there are no two that select what they should")
@@ -92,10 +115,11 @@ class Filters:
                 if 0 < len(ids) < len(self._model.ids):
                     return name, value
         if not self._model.ids:
-            self._skip("whether parameters have an effect, wherever they stand: no releases")
+            what = "also of empty ones and of null, which count as not given"
+            self._skip(f"the effect of parameters, wherever they stand, {what}: no releases")
         return names[0], _nobody(names[0])
 
-    def without_unsure(self, ids: Ids, names: Iterable[str]) -> frozenset[int | None]:
+    def without_unsure(self, ids: Ids, names: Iterable[str]) -> frozenset[int]:
         """The releases of an answer about which the values of these filters are known."""
         unsure = (self._model.unsure[FILTERS[name]] for name in names)
         return frozenset(ids).difference(*unsure)
@@ -121,6 +145,8 @@ class Filters:
         taken = _spread(fit, sample)
         if all(map(str.isascii, taken)):
             taken += [text for text in fit if not text.isascii()][:1]
+        if not any(map(NUMBER.fullmatch, taken)):
+            taken += [text for text in fit if NUMBER.fullmatch(text)][:1]
         return [text if shown[text] == text else Sent(text, shown[text]) for text in taken]
 
     def _plan(self, name: str) -> Iterator[Any]:
@@ -133,12 +159,10 @@ class Filters:
             yield from (NOBODY, -1)
         else:
             yield MISSING
-            for number, value in enumerate(seen):
-                for topic, way in variants(value).items():
-                    if number == 0 or (topic in OF_LETTERS and not value.isascii()):
-                        shown = getattr(value, "shown", None)
-                        text = way(str(value))
-                        yield text if shown is None else Sent(text, way(shown))
+            yield from _otherwise(seen)
+            others = self.seen[TWINS[name]] if name in TWINS else []
+            held = self._model.values(FILTERS[name])
+            yield from [value for value in others if not selected(value, held)][:1]
 
     def _filter(self, name: str) -> None:
         held = self._model.values(FILTERS[name])
@@ -149,23 +173,62 @@ class Filters:
         self._tell_unseen(name)
         looks = list(self._looks(name))
         way = explained(
-            [Observation(look.value, self.without_unsure(look.real, (name,))) for look in looks],
-            held,
+            [Observation(look.value, self._sure(name, look.real)) for look in looks], held
         )
         if name in self.dead or way == "":
             return
         self.other.add(name)
-        kind = "filter" if way in (IGNORED, NOTHING, None) else "matching"
-        if kind == "filter":
+        found = self._told(name, way, looks)
+        if found.is_dead:
             self.dead.add(name)
-        mock = "the whole value counts, case does not" if kind == "matching" else "selects by it"
         for look in looks:
-            both = (look.real, look.mocked)
-            if len({self.without_unsure(ids, (name,)) for ids in both}) > 1:
-                server = way or "selects other releases"
+            if self._sure(name, look.real) != self._sure(name, look.mocked):
                 self._sides.report.add(
-                    (kind, way or name), [f"filter {name}"], server, mock, str(look.request)
+                    (found.kind, found.key),
+                    [f"filter {name}"],
+                    found.server,
+                    found.mock,
+                    str(look.request),
                 )
+
+    def _sure(self, name: str, ids: Ids) -> frozenset[int]:
+        return self.without_unsure(ids, (name,))
+
+    def _told(self, name: str, way: str | None, looks: list[Look]) -> Otherwise:
+        """How a filter selects that is not as the mock's; way: as `explained` has it."""
+        if way in (IGNORED, NOTHING):
+            return Otherwise("filter", way, way, "selects by it", is_dead=True)
+        if way is not None:
+            return Otherwise("matching", way, way, "the whole value counts, case does not")
+        most = max(len(self._sure(name, look.real)) for look in looks)
+        if all(self._is_limited(name, look, most) for look in looks):
+            server = f"answers at most {most} of those that match"
+            return Otherwise("filter", f"limit {most}", server, "answers all that match")
+        return self._by_twin(name, looks) or Otherwise(
+            "filter", name, "selects other releases", "selects by it", is_dead=True
+        )
+
+    def _by_twin(self, name: str, looks: list[Look]) -> Otherwise | None:
+        """How a filter selects that looks at what is its twin's, or None."""
+        if name not in TWINS:
+            return None
+        mine, theirs = FILTERS[name], FILTERS[TWINS[name]]
+        real = [self._sure(name, look.real) for look in looks]
+        own, other = (
+            [selected(look.value, self._model.values(each)) for look in looks]
+            for each in (mine, theirs)
+        )
+        if real == other:
+            server = "number and name are swapped"
+            return Otherwise("filter", server, server, "each selects by its own", is_dead=True)
+        if real == [one | two for one, two in zip(own, other, strict=True)]:
+            server = f"looks at the {theirs}, too"
+            return Otherwise("matching", server, server, f"looks at the {mine} alone")
+        return None
+
+    def _is_limited(self, name: str, look: Look, most: int) -> bool:
+        real, mocked = self._sure(name, look.real), self._sure(name, look.mocked)
+        return real <= mocked and len(real) == min(most, len(mocked))
 
     def _looks(self, name: str) -> Iterator[Look]:
         for value in self._plan(name):
@@ -192,6 +255,21 @@ class Filters:
             if len(seen[0]) < 2:
                 self._skip(f"filter {name}: no value is long enough to send a part of it")
 
+    def _tell_alike(self) -> None:
+        """Note what cannot be told apart with these releases."""
+        for one, other in (*combinations(IDS, 2), *combinations(TEXTS, 2)):
+            mine, theirs = FILTERS[one], FILTERS[other]
+            held = self._model.values(mine)
+            if any(held.values()) and held == self._model.values(theirs):
+                same = f"{mine} and {theirs} of each release are the same"
+                self._skip(f"whether filters {one} and {other} are swapped: {same}")
+        texts = [text for name in TEXTS for text in self.seen[name]]
+        if texts and all(map(str.isascii, texts)):
+            self._skip("case and accents of letters beyond ASCII: no value has such a letter")
+        if texts and not any(NUMBER.fullmatch(text) for name in TWINS for text in self.seen[name]):
+            what = "no releaseNumber or releaseName could be one"
+            self._skip(f"whether a number in JSON selects as its text does: {what}")
+
     def _pair(self, pair: Sequence[str]) -> None:
         def told(values: Sequence[Any]) -> int:
             return len(set(self._ways(pair, values).values()))
@@ -215,11 +293,7 @@ class Filters:
     def _ways(self, pair: Sequence[str], values: Sequence[Any]) -> dict[str, frozenset[int]]:
         """What two filters select, by how a server may combine them; "" is the mock's way."""
         one, other = (
-            frozenset(
-                id_
-                for id_, held in self._model.values(FILTERS[name]).items()
-                if held is not None and fold(held) == fold(value)
-            )
+            selected(value, self._model.values(FILTERS[name]))
             for name, value in zip(pair, values, strict=True)
         )
         return {
@@ -234,6 +308,22 @@ _CARRIERS = (
     *("releaseId", "applicationId", "status", "applicationName", "releaseNumber"),
     *("releaseName", "pipelineName"),
 )
+
+
+def _otherwise(values: Sequence[str]) -> Iterator[str]:
+    """Variants of the values: each kind once, and those for which another value tells more."""
+    tried = set()
+    longest = max(values, key=len, default="")
+    for value in values:
+        for topic, way in variants(value).items():
+            tells_more = topic == BEHIND and value == longest
+            if topic in OF_LETTERS:
+                tells_more = not value.isascii()
+            if topic not in tried or tells_more:
+                tried.add(topic)
+                shown = getattr(value, "shown", None)
+                text = way(str(value))
+                yield text if shown is None else Sent(text, way(shown))
 
 
 def _nobody(name: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ..importing import named_persons
+from ..importing import Aliases, named_persons
 from ..keys import HIDDEN, SHORT_KEY
 from ..parameters import KEY_USER
 
@@ -25,6 +25,7 @@ WHY = {
     "property-order": "It matters to whoever compares bytes.",
     "date-form": "A client that parses the mock's form may not read this one.",
     "status-value": "A client that compares with the documented statuses never meets it.",
+    "release-hidden": "A client that asks without filters does not get every release.",
     "release-twice": "A client that counts, or keeps releases by id, is told otherwise.",
     "order": "A client that takes the first release for the newest gets another one.",
     "order-filtered": "A client that takes the first release gets another one with a filter.",
@@ -80,11 +81,13 @@ class Report:
 
     url: the server's. requests: how many were sent. releases: how many it has.
     unchecked: what could not be looked at, and why.
+    left_out: how many things were not tried, since they build on what differs.
     """
 
     url: str
     requests: int = 0
     releases: int = 0
+    left_out: int = 0
     findings: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     unchecked: dict[str, None] = field(default_factory=dict)
     _noted: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
@@ -102,6 +105,10 @@ class Report:
         if len(finding.examples) < MAX_EXAMPLES:
             finding.examples.append(example)
 
+    def is_about(self, item: str) -> bool:
+        """Whether a difference is about this."""
+        return any(item in finding.about for finding in self.findings.values())
+
     def skip(self, what: str) -> None:
         """Note what is not checked."""
         self.unchecked[what] = None
@@ -110,11 +117,17 @@ class Report:
         found = [f"{number}. {item}" for number, item in enumerate(self.findings.values(), 1)]
         if self.unchecked:
             found.append("\n".join(["not checked:", *(f"  {item}" for item in self.unchecked)]))
-        count = len(self.findings)
-        differences = f"{count} difference{'' if count == 1 else 's'}" if count else "no difference"
-        releases = f"{self.releases} release{'' if self.releases == 1 else 's'}"
-        asked = f"{self.requests} requests, {releases}"
-        return "\n\n".join([*found, f"{differences} in {asked}: {self.url}"])
+        differences = _counted(len(self.findings), "difference") if self.findings else _NONE
+        asked = f"{_counted(self.requests, 'request')}, {_counted(self.releases, 'release')}"
+        return "\n\n".join([*found, f"{differences} in {asked}{self._missed()}: {self.url}"])
+
+    def _missed(self) -> str:
+        """How much could not be checked, in words for the last line."""
+        if not self.releases:
+            return " (so most was not checked)"
+        if not self.left_out:
+            return ""
+        return f" ({_counted(self.left_out, 'check')} left out because of that)"
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
@@ -129,6 +142,13 @@ class Report:
         }
 
 
+_NONE = "no difference"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 class Privacy:
     """Takes API keys, and the names of persons unless they are asked for, out of texts."""
 
@@ -138,30 +158,18 @@ class Privacy:
         self._key = key
         self._forms = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
         self._show_names = show_names
-        self._aliases: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._aliases = Aliases()
 
     def learn(self, releases: list[dict[str, Any]]) -> None:
         """Take note of the persons in these releases."""
-        if self._show_names:
-            return
-        names = sorted({name for name in named_persons(releases) if re.search(r"[^\W\d_]", name)})
-        for name in names:
-            self._aliases.setdefault(name.casefold(), f"Person{len(self._aliases) + 1}")
-        longest_first = sorted(map(re.escape, self._aliases), key=len, reverse=True)
-        if longest_first:
-            joined = "|".join(longest_first)
-            self._pattern = re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE)
+        if not self._show_names:
+            names = set(named_persons(releases))
+            self._aliases.learn(sorted(name for name in names if re.search(r"[^\W\d_]", name)))
 
     def __call__(self, text: str) -> str:
         """`text`, which came from the server, as it may be shown."""
-        text = self.without_key(text)
-        if self._pattern is not None:
-            text = self._pattern.sub(lambda match: self._alias(match[0]), text)
+        text = self._aliases(self.without_key(text))
         return text if text.isprintable() else repr(text)[1:-1]
-
-    def _alias(self, name: str) -> str:
-        return self._aliases.get(name.casefold(), "Person")
 
     def without_key(self, value: Any) -> Any:
         """A value without the API key in any text of it."""

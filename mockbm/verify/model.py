@@ -7,6 +7,7 @@ compared; the comparison of the properties then tells it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from ..releases import (
     Release,
     ReleaseSchema,
     completed,
+    load_releases,
 )
 from ..scenario import DEFAULT_API_KEY, ORDERS
 from ..selection import FILTERS, Releases
@@ -32,6 +34,9 @@ from .findings import Privacy, Report
 
 _SCHEMA = ReleaseSchema(many=True)
 _KNOWN = [name for name in _SCHEMA.dump_fields if name not in OLDER_NAMES]
+_ROUNDS = 5
+"""How often properties are taken out that do not go together, before a release is given up."""
+
 _STAND_INS = {"number": "mockbm-none", "applicationId": -(2**31), "applicationName": "mockbm-none"}
 """What a scenario has to say where the server says nothing."""
 
@@ -43,6 +48,8 @@ class Model:
     ids: of the releases, in the server's order, each once.
     held: id to what the mock's scenario has instead, as loaded and completed.
     unsure: property to the ids of the releases where it had to be made up.
+    shared: ids that several releases have that are not the same.
+    unheld: ids of releases of which a scenario can hold nothing but that.
     """
 
     def __init__(self, found: list[dict[str, Any]]) -> None:
@@ -50,8 +57,13 @@ class Model:
         self.unsure: dict[str, set[int]] = {name: set() for name in checked}
         self._made_up: dict[str, int] = {}
         self.found: dict[int, dict[str, Any]] = {}
+        self.shared: set[int] = set()
+        self.unheld: set[int] = set()
         for release in found:
-            self.found.setdefault(self._id(release), release)
+            if self.found.setdefault(self._id(release), release) != release:
+                self.shared.add(self._id(release))
+        for unsure in self.unsure.values():
+            unsure |= self.shared
         self.ids = tuple(self.found)
         given = [self._given(id_, release) for id_, release in self.found.items()]
         self.held = dict(zip(self.ids, completed(self._put_right(given)), strict=True))
@@ -75,7 +87,9 @@ class Model:
     def identify(self, release: Mapping[str, Any]) -> int | None:
         """The id of a release of any answer; None for one that was not in the first."""
         id_ = release.get("id")
-        id_ = id_ if type(id_) is int else _whole(id_)
+        if type(id_) is int and id_ in self.found:  # most are
+            return id_
+        id_ = _whole(id_)
         if id_ is None:
             return self._made_up.get(json.dumps(release, sort_keys=True))
         return id_ if id_ in self.found else None
@@ -87,15 +101,18 @@ class Model:
             if name not in given and release.get(older) is not None:
                 given[name] = release[older]
         given["id"] = id_
-        status = given.get("status")
-        if isinstance(status, str) and status.lower() in STATUSES:
-            given["status"] = status.lower()
+        status = str(given.pop("status", "")).lower()
+        if status in STATUSES:
+            given["status"] = status
+        is_canceled = bool(release.get("canceledBy") or release.get("canceledOn"))
         for name in DATES:
             if not isinstance(given.get(name), str) or given[name].startswith("now"):
                 given.pop(name, None)
         for name in ("name", "status", "createdOn", *_STAND_INS):
             if name not in given:
                 self._make_up(given, name)
+        if "status" not in given and is_canceled:
+            given["status"] = "canceled"  # else there were no place for who did it, and when
         return given
 
     def _make_up(self, given: dict[str, Any], name: str) -> None:
@@ -107,20 +124,21 @@ class Model:
 
     def _put_right(self, releases: list[dict[str, Any]]) -> list[Release]:
         """Take out the values that no scenario can hold. Returns: the releases as loaded."""
-        try:
-            return _loaded(releases)
-        except ValidationError as error:
-            for index, problems in _by_index(error):
-                for name in problems:
-                    self._make_up(releases[index], str(name))
-        try:
-            return _loaded(releases)
-        except ValidationError as error:
-            for index, _ in _by_index(error):  # whatever is still wrong
-                releases[index] = {"id": releases[index]["id"], **_STAND_INS}
-                for unsure in self.unsure.values():
-                    unsure.add(releases[index]["id"])
-        return _loaded(releases)
+        problems: Mapping[Any, Any] = {}
+        for _ in range(_ROUNDS):
+            try:
+                return load_releases(releases)
+            except ValidationError as error:
+                problems = cast(Mapping[Any, Any], error.messages_dict)
+            for at, named in problems.items():
+                for name in named:
+                    self._make_up(releases[at], str(name))
+        for at in problems:  # as a last resort
+            releases[at] = {"id": releases[at]["id"], **_STAND_INS}
+            self.unheld.add(releases[at]["id"])
+        for unsure in self.unsure.values():
+            unsure |= self.unheld
+        return load_releases(releases)
 
     def values(self, property_: str) -> dict[int, Any]:
         """The value of one property that each release has, or None, without those made up."""
@@ -129,6 +147,11 @@ class Model:
             for id_, release in self.held.items()
             if id_ not in self.unsure[property_]
         }
+
+    def unseen(self) -> list[str]:
+        """The properties of today's BuildMaster that no release has."""
+        seen = {name for release in self.found.values() for name in release}
+        return [name for name in _KNOWN if name not in seen and name != "pipelineId"]
 
     def newest_first(self) -> tuple[int, ...]:
         """The ids in the mock's own order."""
@@ -139,6 +162,7 @@ class Model:
         releases = [
             given | {name: value for name, value in found.items() if name not in _ALL}
             for given, found in zip(self._given_releases, self.found.values(), strict=True)
+            if given["id"] not in self.unheld
         ]
         text = json.dumps(privacy.without_key(releases)).encode()
         values = imported([("the server", text)], anonymize=anonymize)
@@ -149,16 +173,6 @@ class Model:
 _ALL = frozenset(_SCHEMA.dump_fields)
 
 
-def _loaded(releases: list[dict[str, Any]]) -> list[Release]:
-    loaded: list[Release] = _SCHEMA.load(releases)
-    return loaded
-
-
-def _by_index(error: ValidationError) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    messages: Mapping[Any, Any] = error.messages_dict
-    return messages.items()
-
-
 def _whole(value: object) -> int | None:
     try:
         return int(Integer().deserialize(value)) if value is not None else None
@@ -167,23 +181,30 @@ def _whole(value: object) -> int | None:
 
 
 class Properties:
-    """Compares releases as a server answers them with what the mock serves in their place."""
+    """Compares releases as a server answers them with what the mock serves in their place.
+
+    Those that no scenario holds, and several that share an id, cannot be compared.
+    """
 
     def __init__(self, model: Model, report: Report, privacy: Privacy) -> None:
         self._model = model
         self._report = report
         self._privacy = privacy
+        self._statuses: set[str] = set()
 
     def compare(self, releases: Iterable[Mapping[str, Any]], example: str = "") -> None:
         """Look at the releases of one answer. example: the request, where it has a filter."""
         for real in releases:
             id_ = self._model.identify(real)
-            if id_ is None or (example and real == self._model.found[id_]):
+            if id_ is None or id_ in self._model.unheld or id_ in self._model.shared:
+                continue
+            first = self._model.found[id_]
+            if example and real == first:
                 continue
             mocked = self._model.served[id_]
             if example:
                 where = f"release {id_} in {example}"
-                self._names(self._changed(real, self._model.found[id_], where), mocked, where)
+                self._names(self._changed(real, first, where), mocked, where)
             else:
                 where = f"release {id_}"
                 self._names(real, mocked, where)
@@ -219,15 +240,21 @@ class Properties:
         elif _kind(value) != _kind(mocked):
             self._add("property-type", name, name, _kind(value), _kind(mocked), where)
         elif name == "status" and value != mocked:
-            shown, known = repr(self._privacy(value)[:40]), ", ".join(STATUSES)
-            self._add("status-value", shown, name, shown, f"one of {known}", where)
+            self._status(value, where)
         elif value != mocked and name in OLDER_NAMES:
             what = f"the value of {OLDER_NAMES[name]}"
             self._add("property-value", name, name, "a value of its own", what, where)
         elif value != mocked:
-            self._add(
-                "property-value", name, name, "a text that no scenario holds", "another", where
-            )
+            server = "a value that no scenario holds"
+            self._add("property-value", name, name, server, "another", where)
+
+    def _status(self, value: str, where: str) -> None:
+        """Tell each status that is none once, however many releases have it."""
+        if value not in self._statuses:
+            self._statuses.add(value)
+            example = f"{self._privacy(value)[:40]!r}, as of {where}"
+            mock = f"one of {', '.join(STATUSES)}"
+            self._add("status-value", "", "status", "none of these", mock, example)
 
     def _changed(
         self, real: Mapping[str, Any], first: Mapping[str, Any], where: str
@@ -258,7 +285,7 @@ _KINDS = {
 
 
 def _kind(value: Any) -> str:
-    return _KINDS[type(value)]
+    return "no number that JSON has" if value == math.inf else _KINDS[type(value)]
 
 
 def _kind_of(name: str) -> str:

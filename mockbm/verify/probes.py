@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from ..parameters import KEY_HEADER
@@ -23,6 +24,9 @@ IN_FORM = "a form by POST"
 IN_PARTS = "a multipart form by POST"
 BY_GET = "a JSON body by GET"
 BY_QUERY = "a query by POST"
+
+NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
+"""A text that is a number in JSON, too."""
 
 NOBODY = -(2**31)
 """An id that no release has."""
@@ -105,20 +109,16 @@ def _spellings(values: Values) -> Iterator[Probe]:
     name, value = values.carrier
     other = next(item for item in ("status", "pipelineName") if item != name)
     yield Probe("names in other case", Request("GET", ((name.upper(), value),)), (name,))
+    # Without the carrier, whose value may select nothing: then nothing could be missing.
     topic = "an empty parameter, which counts as not given"
-    yield Probe(topic, Request("GET", ((name, value), (other, ""))), (name, other))
-    yield posted("null in JSON, which counts as not given", (name, value), (other, None))
+    yield Probe(topic, Request("GET", ((other, ""),)), (other,))
+    yield posted("null in JSON, which counts as not given", (other, None))
     for filter_ in ("applicationId", "releaseId"):
-        if values.seen.get(filter_):
-            text = str(values.some(filter_))
-            yield posted("an integer as a text in JSON", (filter_, text))
+        yield posted("an integer as a text in JSON", (filter_, str(values.some(filter_))))
     for filter_ in ("releaseNumber", "releaseName"):
-        for item in values.seen.get(filter_, ()):
-            if re.fullmatch(r"(0|[1-9][0-9]*)(\.[0-9]+)?", item):
-                body = f'{{"{filter_}": {item}}}'.encode()
-                request = Request("POST", (), body, JSON)
-                yield Probe("a number for a text in JSON", request, (filter_,), (IN_JSON,))
-                break
+        number = next(filter(NUMBER.fullmatch, values.seen.get(filter_, ())), "1")
+        request = Request("POST", (), f'{{"{filter_}": {number}}}'.encode(), JSON)
+        yield Probe("a number for a text in JSON", request, (filter_,), (IN_JSON,))
 
 
 def _keys(values: Values, *, key_in_query: bool) -> Iterator[Probe]:
@@ -166,11 +166,9 @@ def _bad_names(values: Values) -> Iterator[Probe]:
     yield posted(topic, ("mockbmUnknown", "1"))
     yield Probe(topic, Request("GET", (("pipelineId", "1"),)))  # dropped in BuildMaster 6.2 [O]
     for group in GROUPS:
-        first = group[0]
-        for second in group[1:]:
-            pairs = tuple((name, values.some(name)) for name in (first, second))
-            request = Request("GET", pairs)
-            yield Probe("two filters of one group", request, (first, second))
+        for two in combinations(group, 2):
+            request = Request("GET", tuple((name, values.some(name)) for name in two))
+            yield Probe("two filters of one group", request, two)
 
 
 def _twice(values: Values) -> Iterator[Probe]:
@@ -178,6 +176,9 @@ def _twice(values: Values) -> Iterator[Probe]:
     name = values.carrier[0]
     first, second = _two(values, name)
     yield Probe(topic, Request("GET", ((name, first), (name, second))), (name,))
+    # Two texts are still a text where a server joins them with a comma.
+    text = ("releaseNumber", values.some("releaseNumber")), ("releaseNumber", MISSING)
+    yield Probe(topic, Request("GET", text), ("releaseNumber",))
     across = Request("POST", ((name, first),), ((name, second),), JSON)
     yield Probe(topic, across, (name,), (IN_JSON, BY_QUERY))
     pairs = ", ".join(f'"{name}": {json.dumps(value)}' for value in (first, second))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .asking import Answer, Request, Server
 from .findings import Privacy, Report
 from .model import Model, Properties
 
-Ids = list["int | None"]
-"""The releases of an answer; None for one that the answer without filters did not have."""
+Ids = list[int]
+"""The releases of an answer, without those that the answer without filters did not have."""
 
 THE_ARRAY = "the array of releases"
 
@@ -42,17 +43,21 @@ class Sides:
         return self.compare(topic, request, real)
 
     def mocked(self, request: Request) -> Ids | None:
-        """The ids that the mock answers; None where it refuses the request."""
+        """The ids that the mock answers, or would to GET; None where it refuses the request."""
+        if request.method == "HEAD":
+            request = replace(request, method="GET")
         answer = self.model.mock.ask(request)
-        if answer.status != 200:
-            return None
-        return [self.model.identify(release) for release in answer.releases() or ()]
+        return self._known(answer.releases() or []) if answer.status == 200 else None
+
+    def _known(self, releases: list[dict[str, Any]]) -> Ids:
+        found = map(self.model.identify, releases)
+        return [id_ for id_ in found if id_ is not None]
 
     def compare(self, topic: str, request: Request, real: Answer) -> Ids | None:
         """Compare the server's answer to a request with the mock's; returns what `ask` does."""
         mocked = self.model.mock.ask(request)
         if real.status != mocked.status:
-            return self._other_status(topic, str(request), real, mocked)
+            return self._other_status(topic, request, real, mocked)
         self._type(request, real, mocked)
         if mocked.status != 200:
             self._text(str(request), real, mocked)
@@ -65,6 +70,7 @@ class Sides:
             both = ("no array of releases", "an array of releases")
             self.report.add(("body", ""), [topic], *both, str(request))
             return None
+        self._json(real, str(request))
         self._properties.compare(found, "" if request == Request() else str(request))
         return self._once(found, str(request))
 
@@ -88,6 +94,12 @@ class Sides:
             about = [f"Content-Type of a {real.status}"]
             self.report.add(key, about, kind, mocked.content_type, str(request))
 
+    def _json(self, real: Answer, example: str) -> None:
+        """Tell what is no JSON by the standard, and passes for it here."""
+        for oddity in real.oddities():
+            mock = "JSON as the standard has it, in UTF-8"
+            self.report.add(("body", oddity), [THE_ARRAY], oddity, mock, example)
+
     def _text(self, example: str, real: Answer, mocked: Answer) -> None:
         if bool(real.body) != bool(mocked.body):
             key = ("error-body", str(real.status))
@@ -95,31 +107,37 @@ class Sides:
             self.report.add(key, [f"the body of a {real.status}"], *texts, example)
 
     def _once(self, found: list[dict[str, Any]], example: str) -> Ids:
-        every = [self.model.identify(release) for release in found]
+        every = self._known(found)
         ids = list(dict.fromkeys(every))
+        if len(every) < len(found):
+            both = ("leaves out releases that it has with a filter", "has all without a filter")
+            self.report.add(("release-hidden",), [THE_ARRAY], *both, example)
         if len(ids) < len(every):
-            self.report.add(
-                ("release-twice",), [THE_ARRAY], "has a release twice", "has it once", example
-            )
+            shared = not self.model.shared.isdisjoint(every)
+            both = ("several releases share an id", "each has its own")
+            both = both if shared else ("has a release twice", "has it once")
+            self.report.add(("release-twice",), [THE_ARRAY], *both, example)
         among = set(ids)
-        if [id_ for id_ in ids if id_ is not None] != [i for i in self.model.ids if i in among]:
+        if ids != [id_ for id_ in self.model.ids if id_ in among]:
             what = "order than without filters"
             self.report.add(
                 ("order-filtered",), [THE_ARRAY], f"another {what}", f"the same {what}", example
             )
         return ids
 
-    def _other_status(self, topic: str, example: str, real: Answer, mocked: Answer) -> Ids | None:
-        status = str(real.status)
+    def _other_status(
+        self, topic: str, request: Request, real: Answer, mocked: Answer
+    ) -> Ids | None:
+        status, example = str(real.status), str(request)
         if mocked.status == 200:
-            if mocked.body == b"[]" and real.status in self.no_match:
+            if real.status in self.no_match and self.mocked(request) == []:
                 about = ["filters that nothing matches"]
                 self.report.add(("no-match", status), about, status, "200 with []", example)
                 return []
             self.fail(topic, "refused", example, status, "200")
         elif real.status // 100 == 2:
             found = real.releases()
-            server = status if found is None else self.told([*map(self.model.identify, found)])
+            server = status if found is None else self.told(self._known(found))
             self.fail(topic, "accepted", example, server, str(mocked.status))
         else:
             self.failed.add(topic)
