@@ -201,8 +201,16 @@ TABLE = [
     in_json("JSON with something after it", "body: not valid JSON: ", '{"status": "active"} {}'),
     in_json("NaN", "body: not valid JSON: NaN\n", '{"releaseNumber": NaN}'),
     in_json("infinity", "body: not valid JSON: -Infinity\n", '{"releaseNumber": -Infinity}'),
-    in_json("JSON nested deep", "body: not read: JSON nested too deep\n", '{"status":' * 100_000),
-    in_json("arrays nested deep", "body: not read: JSON nested too deep\n", "[" * 100_000),
+    in_json(
+        "JSON nested deep",
+        "body: not read: JSON nested more than 32 levels deep\n",
+        '{"status":' * 100_000,
+    ),
+    in_json(
+        "arrays nested deep",
+        "body: not read: JSON nested more than 32 levels deep\n",
+        "[" * 100_000,
+    ),
     Row(
         "JSON that is not UTF-8",
         "body: not utf-8: byte 0xff; send UTF-8\n",
