@@ -13,8 +13,9 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -41,9 +42,13 @@ from drifts import (
 )
 
 from mockbm import MockServer
+from mockbm.app import create_app
 from mockbm.cli import main
 from mockbm.loading import load_scenarios, shipped_scenarios
-from mockbm.verify.findings import WHY
+from mockbm.scenario import DEFAULT_API_KEY
+from mockbm.verify import Privacy, Server, verify
+from mockbm.verify.asking import Mocked
+from mockbm.verify.findings import WHY, Finding
 
 KEY = "Very+secret/key=9"
 RICH: dict[str, Any] = {
@@ -132,9 +137,12 @@ def keeps_secrets(*texts: str) -> bool:
 
 
 class Row(NamedTuple):
+    """A drift, what is found, and what the report says of the server there."""
+
     id: str
     drift: Drift
     expected: list[str]
+    says: str = ""
 
 
 def order_by(key: Callable[[Any], Any], *, reverse: bool = False) -> Drift:
@@ -286,16 +294,32 @@ ROWS = [
         "ids beyond 32 bits",
         in_each(lambda r: r.update(id=r["id"] + 2**40)),
         ["property-value: id"],
+        "a value that no scenario holds",
     ),
     Row("oldest first", in_releases(lambda r: r[::-1]), [f"order: {ARRAY}"]),
     Row("by id", order_by(lambda r: -r["id"]), [f"order: {ARRAY}"]),
     Row("filtered in another order", filtered(lambda r: r[::-1]), [f"order-filtered: {ARRAY}"]),
     Row("releases twice", in_releases(lambda r: r + r), [f"release-twice: {ARRAY}"]),
-    Row("all share an id", in_each(lambda r: r.update(id=1)), [f"release-twice: {ARRAY}"]),
-    Row("only active ones without filter", drifts.active_by_default, [f"release-hidden: {ARRAY}"]),
+    Row(
+        "all share an id",
+        in_each(lambda r: r.update(id=1)),
+        [f"release-twice: {ARRAY}"],
+        "several releases share an id",
+    ),
+    Row(
+        "only active ones without filter",
+        drifts.active_by_default,
+        [f"release-hidden: {ARRAY}"],
+        "leaves out releases that it has with a filter",
+    ),
     Row("two at most without filter", drifts.two_without_filter, [f"release-hidden: {ARRAY}"]),
     Row("two at most", in_releases(lambda r: r[:2]), [f"release-hidden: {ARRAY}"]),
-    Row("one at most with a filter", filtered(lambda r: r[:1]), [f"filter: {SELECT_SOME}"]),
+    Row(
+        "one at most with a filter",
+        filtered(lambda r: r[:1]),
+        [f"filter: {SELECT_SOME}"],
+        "answers at most 1 of those that match",
+    ),
     Row("twice where filtered", filtered(lambda r: r + r[:1]), [f"release-twice: {ARRAY}"]),
     Row(
         "fewer properties where filtered",
@@ -317,6 +341,7 @@ ROWS = [
         "a part matches",
         matching(lambda sent, value: sent.casefold() in value.casefold()),
         [MATCHING],
+        "a part is enough",
     ),
     Row(
         "a part matches in one filter",
@@ -332,6 +357,7 @@ ROWS = [
         "spaces at the end are trimmed, and case counts",
         matching(lambda sent, value: sent.rstrip() == value),
         [MATCHING],
+        "case counts; spaces at the end do not count",
     ),
     Row(
         "case counts beyond ASCII",
@@ -342,6 +368,7 @@ ROWS = [
         "accents do not count",
         matching(lambda sent, value: drifts.with_u(sent) == drifts.with_u(value)),
         ["matching: filter pipelineName"],
+        "accents do not count",
     ),
     Row(
         "wildcards",
@@ -358,28 +385,43 @@ ROWS = [
         "wildcards as in SQL",
         matching(drifts.like("%", "_")),
         [MATCHING],
+        "% stands for anything, _ for any character",
     ),
-    Row("wildcards as in a shell", matching(drifts.like("*", "?")), [MATCHING]),
-    Row("a sign for one character", matching(drifts.like("", "_")), [MATCHING]),
+    Row(
+        "wildcards as in a shell",
+        matching(drifts.like("*", "?")),
+        [MATCHING],
+        "* stands for anything, ? for any character",
+    ),
+    Row(
+        "a sign for one character",
+        matching(drifts.like("", "_")),
+        [MATCHING],
+        "_ stands for any character",
+    ),
     Row(
         "what comes behind does not count",
         matching(lambda sent, value: sent.casefold().startswith(value.casefold())),
         [MATCHING],
+        "what comes behind does not count",
     ),
     Row(
         "ten characters count",
         matching(lambda sent, value: sent.casefold()[:10] == value.casefold()[:10]),
         ["matching: filter applicationName, filter releaseName, filter pipelineName"],
+        "what comes behind does not count",
     ),
     Row(
         "zeros at the end do not count",
         matching(lambda sent, value: drifts.unzeroed(sent) == drifts.unzeroed(value)),
         ["matching: filter releaseNumber, filter releaseName"],
+        "zeros at the end of a number do not count",
     ),
     Row(
         "letters and accents are put together",
         matching(lambda sent, value: drifts.composed(sent) == drifts.composed(value)),
         ["matching: filter pipelineName"],
+        "letters and accents are put together first",
     ),
     Row(
         "global may be left out",
@@ -389,12 +431,19 @@ ROWS = [
             )
         ),
         ["matching: filter pipelineName"],
+        "what stands before :: may be left out",
     ),
-    Row("names match numbers, too", drifts.number_by_name, ["matching: filter releaseName"]),
+    Row(
+        "names match numbers, too",
+        drifts.number_by_name,
+        ["matching: filter releaseName"],
+        "looks at the number, too",
+    ),
     Row(
         "names and numbers are swapped",
         in_request(drifts.swapped),
         ["filter: filter releaseNumber, filter releaseName"],
+        "number and name are swapped",
     ),
     Row("a filter is ignored", drifts.without("releaseName"), ["filter: filter releaseName"]),
     Row("an id is ignored", drifts.without("releaseId"), ["filter: filter releaseId"]),
@@ -528,6 +577,7 @@ ROWS = [
         "a byte-order mark",
         drifts.in_array(lambda body: codecs.BOM_UTF8 + body),
         [f"body: {ARRAY}"],
+        "begins with a byte-order mark",
     ),
     Row(
         "NaN",
@@ -547,12 +597,99 @@ ROWS = [
 def test_a_drift_is_found_and_none_is_invented(row: Row) -> None:
     """Each drift is one finding for each cause, and the report keeps what is secret."""
     with serving(row.drift) as server:
-        result = verified(server.url, "--sample", 4, "--key-in-query")
+        result = verified(server.url, "--key-in-query")
         methods = {entry.method for entry in server.mock.default.view.journal.all()}
     found = re.findall(r"^\d+\. (.*)$", result.stdout, re.MULTILINE)
     assert (result.exit_code, sorted(found)) == (1, sorted(row.expected))
+    assert f"\n  server: {row.says}" in result.stdout
     assert keeps_secrets(result.output)
     assert methods <= {"GET", "HEAD", "POST"}
+
+
+SEEN_WITHOUT_RELEASES = {
+    *("releases as text", "a filter is unknown", "names in capitals are unknown"),
+    *("an object around the array", "a byte-order mark"),
+    *("integers as texts are refused", "numbers for texts are refused", "forms are refused"),
+    *("POST is refused", "JSON by POST is refused", "HEAD is refused", "GET has no body"),
+    *("the path in one case", "500 for broken JSON", "422 for all that is bad"),
+    *("401 for a bad key", "a login page for a bad key", "a text for a bad key"),
+    *("no key in HTTP Basic", "no key in the query", "one name of the key in the query"),
+    *("a 400 without a text", "a 400 as HTML", "unknown parameters are ignored"),
+    *("any case of a status is accepted", "an unknown status selects nothing"),
+    *("bad ids are ignored", "the last of a name counts", "both filters of a group"),
+    *("of a name twice, values are joined", "name and number together"),
+}
+UNSEEN = {
+    "single": {
+        *("property added to some, naming a person", "older name missing"),
+        *("required property missing in one", "a further status", "canceled is spelled otherwise"),
+        *("oldest first", "by id", "filtered in another order", "all share an id"),
+        *("only active ones without filter", "two at most without filter", "two at most"),
+        *("one at most with a filter", "case counts beyond ASCII", "accents do not count"),
+        *("letters and accents are put together", "global may be left out"),
+        *("names match numbers, too", "names and numbers are swapped"),
+        "an object around two releases",
+    },
+    "many-applications": {
+        *("older name missing", "by id", "case counts beyond ASCII", "accents do not count"),
+        *("letters and accents are put together", "names match numbers, too"),
+        "names and numbers are swapped",
+        "one at most with a filter",  # seen in more filters than in the row
+    },
+}
+"""Rows whose drift the releases of a scenario cannot show."""
+
+
+def elsewhere() -> Iterator[tuple[Row, str]]:
+    """Each row with a further scenario that shows it: the empty one where that does."""
+    for number, row in enumerate(ROWS):
+        seen = [name for name, unseen in UNSEEN.items() if row.id not in unseen]
+        seen = ["empty"] if row.id in SEEN_WITHOUT_RELEASES else seen
+        if seen:
+            yield row, seen[number % len(seen)]
+
+
+def findings(drift: Drift, scenario: str) -> list[Finding]:
+    """What is found at a server that answers a scenario and has drifted; asked without a socket."""
+    app: Any = create_app(None, scenario, admin_api=False)
+    app.wsgi_app = drifted(app.wsgi_app, drift)
+    server = Server("http://127.0.0.1:9", DEFAULT_API_KEY)
+    server.ask = Mocked(app, DEFAULT_API_KEY).ask  # type: ignore[method-assign]
+    report, _ = verify(server, Privacy(DEFAULT_API_KEY), key_in_query=True)
+    return list(report.findings.values())
+
+
+def narrows(found: str, expected: str) -> bool:
+    """Whether a difference is of the kind that is expected, and about nothing else."""
+    (kind, _, about), (other_kind, _, all_about) = (
+        text.partition(": ") for text in (found, expected)
+    )
+    return kind == other_kind and {*about.split(", ")} <= {*all_about.split(", ")}
+
+
+@pytest.mark.parametrize(
+    ("row", "scenario"),
+    [pytest.param(row, name, id=f"{row.id}, {name}") for row, name in elsewhere()],
+)
+def test_a_drift_is_found_with_other_releases(row: Row, scenario: str) -> None:
+    """Whatever releases there are, a drift that they show is found, and none is invented."""
+    found = [f"{item.kind}: {', '.join(item.about)}" for item in findings(row.drift, scenario)]
+    assert found
+    left = list(row.expected)
+    for item in found:
+        left.remove(next((text for text in left if narrows(item, text)), item))
+
+
+def test_a_finding_about_values_has_them_as_examples() -> None:
+    """Statuses that are none are one finding, with each of them once."""
+    capitals = in_each(lambda r: r.update(status=r["status"].title()))
+    with serving(capitals) as server:
+        told = verified(server.url).stdout
+    assert "server: none of these\n  mock:   one of active, canceled, deployed\n" in told
+    assert re.findall(r"seen:   (.*)", told) == [
+        *("'Active', as of release 4", "'Deployed', as of release 6"),
+        "'Canceled', as of release 3",
+    ]
 
 
 def test_there_are_enough_drifts() -> None:
@@ -603,6 +740,10 @@ def test_a_rich_instance_leaves_nothing_unchecked() -> None:
 UNCHECKED = {
     "empty": "filter status: no release is active or canceled or deployed",
     "single": "the order of releases: there are less than two",
+    "many-applications": "whether filters releaseNumber and releaseName are swapped: "
+    "number and name of each release are the same",
+    "documented": "case and accents of letters beyond ASCII: no value has such a letter",
+    "every-status": "properties that no release has: template",
 }
 
 
@@ -612,6 +753,25 @@ def test_a_pass_says_what_was_not_checked(name: str) -> None:
     with serving(values=None, scenario=name) as server:
         told = verified(server.url, key="abc12345").stdout
     assert f"\n  {UNCHECKED[name]}\n" in told
+
+
+def test_the_last_line_says_how_much_was_missed() -> None:
+    """A pass without releases is a small one, and a difference may stand for others."""
+    with serving(values=None, scenario="empty") as server:
+        told = verified(server.url, key="abc12345").stdout
+    last = rf"no difference in \d+ requests, 0 releases \(so most was not checked\): {server.url}"
+    assert re.fullmatch(last, told.splitlines()[-1])
+    with serving(refusing(is_json_post)) as server:
+        told = verified(server.url, "--key-in-query").stdout
+    found = re.search(r"4 releases \((\d+) checks left out because of that\): http", told)
+    skipped = re.search("what builds on a JSON body by POST, where the two differ: (.*)", told)
+    assert found is not None
+    assert skipped is not None
+    assert int(found[1]) == skipped[1].count(", ") + 1 - skipped[1].count(", which counts")
+    with serving(in_releases(lambda r: {"releases": r})) as server:
+        told = verified(server.url).stdout
+    last = f"1 difference in 1 request, 0 releases (so most was not checked): {server.url}"
+    assert told.splitlines()[-1] == last
 
 
 def test_what_was_asked_for_is_announced() -> None:
@@ -700,6 +860,47 @@ def test_half_an_answer_is_none() -> None:
     assert "broke the connection in the middle of an answer" in result.stderr
 
 
+@contextmanager
+def dripping(begin: bytes, drop: bytes) -> Iterator[str]:
+    """A server that answers a first connection in drops, without an end."""
+    over = threading.Event()
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(begin)
+            while not over.wait(0.05):
+                connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"X-Drop: 1\r\n", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-Drop: ", b"1", id="a header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[", b" ", id="body"),
+    ],
+)
+def test_an_answer_in_drops(begin: bytes, drop: bytes) -> None:
+    """--timeout is for a whole answer, however often a part of it comes."""
+    began = time.monotonic()
+    with dripping(begin, drop) as url:
+        result = verified(url, "--timeout", "0.3")
+    assert time.monotonic() - began < 3
+    said = f"{url} takes more than 0.3 s to answer; --timeout allows more\n"
+    assert (result.exit_code, result.output) == (2, said)
+
+
 def test_a_server_that_asks_to_wait() -> None:
     """Where a server says when to come again, verify waits, and asks on."""
     respond = {"status": 429, "headers": {"Retry-After": "0"}}
@@ -781,7 +982,9 @@ def test_a_certificate_of_its_own(certificate: tuple[Path, Path], tmp_path: Path
     assert "--ca-file names whom to trust" in distrusted.stderr
     assert trusted.exit_code == 0, trusted.output
     assert unread.exit_code == 2
-    assert "none.pem cannot be read for certificates: " in unread.stderr
+    assert unread.stderr.endswith(
+        "none.pem cannot be read for certificates: it holds no certificate\n"
+    )
 
 
 def test_nobody_listens() -> None:
@@ -844,9 +1047,11 @@ def test_a_server_that_tells_the_key() -> None:
     assert keeps_secrets(*told)
 
 
-def written(directory: Path, url: str, *arguments: object) -> dict[str, Any]:
+def written(
+    directory: Path, url: str, *arguments: object, name: str = "ours.yaml"
+) -> dict[int, Any]:
     """The releases of a scenario that was written, by id."""
-    result = verified(url, "--scenario-out", directory / "ours.yaml", *arguments)
+    result = verified(url, "--scenario-out", directory / name, *arguments)
     assert result.exit_code in (0, 1), result.output
     releases = load_scenarios(directory)["ours"].releases
     return {item["id"]: item for item in json.loads(releases.body(range(len(releases))))}
@@ -875,6 +1080,34 @@ def test_a_scenario_of_what_no_scenario_holds(tmp_path: Path) -> None:
     with serving(drift) as server:
         found = written(tmp_path, server.url)
     assert [found[4]["status"], found[6]["number"]] == ["active", "2.1-Beta"]
+
+
+@pytest.mark.parametrize("name", ["ours.yaml", "ours.yml", "ours.json", "ours.JSON"])
+def test_the_name_of_a_file_says_what_it_holds(name: str, tmp_path: Path) -> None:
+    """A scenario is JSON in a .json file and else YAML, and says the same."""
+    with serving() as server:
+        found = written(tmp_path, server.url, "--show-names", name=name)
+    assert [found[id_]["name"] for id_ in (4, 6)] == ["(JohnSmith) Hotfix", "Night shift"]
+    assert (tmp_path / name).read_text().startswith("{") == (".json" in name.lower())
+
+
+@pytest.mark.parametrize("name", ["ours", "ours.txt", ".yaml"])
+def test_a_file_that_could_be_no_scenario(name: str, tmp_path: Path) -> None:
+    """A file that no mock would read as a scenario is not written, and the server not asked."""
+    with serving() as server:
+        result = verified(server.url, "--scenario-out", tmp_path / name)
+        assert server.mock.default.view.journal.all() == []
+    said = f"{tmp_path / name} is expected to end in .yaml, .yml or .json, as scenario files do\n"
+    assert (result.exit_code, result.stderr, list(tmp_path.iterdir())) == (2, said, [])
+
+
+def test_a_scenario_of_statuses_that_are_none(tmp_path: Path) -> None:
+    """Who canceled a release and when stays, however the server spells its status."""
+    drift = in_each(lambda r: r["status"] == "canceled" and r.update(status="cancelled"))
+    with serving(drift) as server:
+        found = written(tmp_path, server.url, "--show-names")
+    assert (found[3]["status"], found[3]["number"]) == ("canceled", "1.0-alpha")
+    assert (found[3]["canceledBy"], found[3]["canceledOn"][:10]) == ("JohnSmith", "2024-03-05")
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def _probe(sides: Sides, filters: Filters, probe: Probe) -> None:
     ids = sides.ask(probe.topic, probe.request)
     if ids is None or mocked is None:
         return
-    if filters.without_unsure(ids, probe.uses) != filters.without_unsure(mocked, probe.uses):
+    if not filters.agree(ids, mocked, probe.uses):
         both = sides.told(ids), sides.told(mocked)
         sides.fail(probe.topic, "selection", str(probe.request), *both)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ class Filters:
     seen: filter to values that releases have, the most telling one first; at most `sample`.
     other: filters that do something else than in the mock.
     dead: those of them that select nothing sensible.
+    limit: how many releases come at most where there are filters, if that is what differs.
     """
 
     def __init__(self, sides: Sides, sample: int) -> None:
@@ -88,6 +89,7 @@ class Filters:
         self.seen = {name: self._values(name, sample) for name in FILTERS}
         self.other: set[str] = set()
         self.dead: set[str] = set()
+        self.limit: int | None = None
 
     @property
     def planned(self) -> int:
@@ -96,8 +98,13 @@ class Filters:
 
     def compare(self) -> None:
         """Compare what the filters select."""
-        for name in FILTERS:
-            self._filter(name)
+        looks = {name: list(self._looks(name)) for name in FILTERS if self._is_told(name)}
+        ways = {name: self._way(name, found) for name, found in looks.items()}
+        # What a filter's values cannot show, such as case in numbers, may be as in another filter.
+        known = sorted({way for way in ways.values() if way}, key=len, reverse=True)
+        for name, found in looks.items():
+            if name not in self.dead and ways[name] != "":
+                self._differs(name, self._way(name, found, known), found)
         self._tell_alike()
         pairs = [pair for pair in PAIRS if all(map(self._works, pair))][:MAX_PAIRS]
         if not pairs:
@@ -123,6 +130,11 @@ class Filters:
         """The releases of an answer about which the values of these filters are known."""
         unsure = (self._model.unsure[FILTERS[name]] for name in names)
         return frozenset(ids).difference(*unsure)
+
+    def agree(self, real: Ids, mocked: Ids, names: Iterable[str]) -> bool:
+        """Whether both sides select the same, but for what is not known or already told."""
+        one, other = (self.without_unsure(ids, names) for ids in (real, mocked))
+        return one == other or (self.limit is not None and _is_cut(one, other, self.limit))
 
     def _works(self, name: str) -> bool:
         return name not in self.other and bool(self.seen[name])
@@ -164,19 +176,21 @@ class Filters:
             held = self._model.values(FILTERS[name])
             yield from [value for value in others if not selected(value, held)][:1]
 
-    def _filter(self, name: str) -> None:
-        held = self._model.values(FILTERS[name])
-        if self._model.ids and not held:
+    def _is_told(self, name: str) -> bool:
+        """Whether releases tell what a filter looks at, or there are none that could."""
+        if self._model.ids and not self._model.values(FILTERS[name]):
             self._skip(f"filter {name}: no release tells its {FILTERS[name]}")
             self.other.add(name)
-            return
+            return False
         self._tell_unseen(name)
-        looks = list(self._looks(name))
-        way = explained(
-            [Observation(look.value, self._sure(name, look.real)) for look in looks], held
-        )
-        if name in self.dead or way == "":
-            return
+        return True
+
+    def _way(self, name: str, looks: list[Look], known: Collection[str] = ()) -> str | None:
+        observations = [Observation(look.value, self._sure(name, look.real)) for look in looks]
+        return explained(observations, self._model.values(FILTERS[name]), known)
+
+    def _differs(self, name: str, way: str | None, looks: list[Look]) -> None:
+        """Note what a filter does otherwise than in the mock."""
         self.other.add(name)
         found = self._told(name, way, looks)
         if found.is_dead:
@@ -201,7 +215,9 @@ class Filters:
         if way is not None:
             return Otherwise("matching", way, way, "the whole value counts, case does not")
         most = max(len(self._sure(name, look.real)) for look in looks)
-        if all(self._is_limited(name, look, most) for look in looks):
+        sure = [(self._sure(name, look.real), self._sure(name, look.mocked)) for look in looks]
+        if all(_is_cut(real, mocked, most) for real, mocked in sure):
+            self.limit = most
             server = f"answers at most {most} of those that match"
             return Otherwise("filter", f"limit {most}", server, "answers all that match")
         return self._by_twin(name, looks) or Otherwise(
@@ -226,14 +242,15 @@ class Filters:
             return Otherwise("matching", server, server, f"looks at the {mine} alone")
         return None
 
-    def _is_limited(self, name: str, look: Look, most: int) -> bool:
-        real, mocked = self._sure(name, look.real), self._sure(name, look.mocked)
-        return real <= mocked and len(real) == min(most, len(mocked))
-
     def _looks(self, name: str) -> Iterator[Look]:
+        misses: tuple[int, ...] = ()
+        if self.seen[name]:  # so that a value which is there says whether the filter is known
+            misses = (204, *range(400, 500))
+        elif not self._model.ids:
+            misses = (204, 404)
         for value in self._plan(name):
             request = Request("GET", ((name, value),))
-            ids = self._sides.ask(f"filter {name}", request, may_miss=True)
+            ids = self._sides.ask(f"filter {name}", request, misses)
             if ids is None:
                 self.other.add(name)
                 self.dead.add(name)
@@ -308,6 +325,11 @@ _CARRIERS = (
     *("releaseId", "applicationId", "status", "applicationName", "releaseNumber"),
     *("releaseName", "pipelineName"),
 )
+
+
+def _is_cut(real: frozenset[int], mocked: frozenset[int], most: int) -> bool:
+    """Whether the one is the other, without what is more than `most`."""
+    return real <= mocked and len(real) == min(most, len(mocked))
 
 
 def _otherwise(values: Sequence[str]) -> Iterator[str]:

@@ -33,10 +33,13 @@ class Observation(NamedTuple):
     selected: Ids
 
 
-def explained(observations: Collection[Observation], held: Mapping[int, Any]) -> str | None:
+def explained(
+    observations: Collection[Observation], held: Mapping[int, Any], known: Collection[str] = ()
+) -> str | None:
     """The simplest way of comparing that selects what was seen, in words.
 
     held: the value that each release has, or None.
+    known: what explains other filters, which is taken where it explains this one, too.
     Returns: "" for the mock's own way, None where no known way selects that.
     """
     if all(item.selected == selected(item.sent, held) for item in observations):
@@ -51,9 +54,9 @@ def explained(observations: Collection[Observation], held: Mapping[int, Any]) ->
     longest = max(len(item.sent) for item in observations)
     if any(compared.starts_alike(length) for length in range(longest, 0, -1)):
         return _BEHIND_NOT
-    for words in _WAYS:
-        if compared.fits(*words):
-            return "; ".join(filter(None, words))
+    for words in (*filter(_WAYS.__contains__, known), *_WAYS):
+        if compared.fits(*_WAYS[words]):
+            return words
     return None
 
 
@@ -175,8 +178,13 @@ _SPAN: dict[str, Span] = {
     "* stands for anything, ? for any character": _wildcards("*", "?"),
     "% stands for anything, _ for any character": _wildcards("%", "_"),
 }
-_WAYS = sorted(product(_CASE, _TRIMMED, _LETTERS, _SPAN), key=lambda way: 4 - way.count(""))
-"""Every combination of ways to compare, the one with the fewest differences first."""
+_WAYS = {
+    "; ".join(filter(None, way)): way
+    for way in sorted(
+        product(_CASE, _TRIMMED, _LETTERS, _SPAN), key=lambda way: len(way) - way.count("")
+    )
+}
+"""Every combination of ways to compare, in words, the one with the fewest differences first."""
 
 
 def variants(value: str) -> dict[str, Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -31,14 +32,14 @@ class Sides:
         self._server = server
         self._properties = Properties(model, report, privacy)
 
-    def ask(self, topic: str, request: Request, *, may_miss: bool = False) -> Ids | None:
+    def ask(self, topic: str, request: Request, misses: Collection[int] = ()) -> Ids | None:
         """Send one request to both.
 
-        may_miss: whether a refusal may be what the server says where nothing matches.
+        misses: statuses that may be what the server says where nothing matches.
         Returns: the ids of the server's releases; None where there are none to compare.
         """
         real = self._server.ask(request)
-        if may_miss and real.status in (204, *range(400, 500)) and self.mocked(request) == []:
+        if real.status in misses and self.mocked(request) == []:
             self.no_match.add(real.status)
         return self.compare(topic, request, real)
 
