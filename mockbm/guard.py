@@ -74,7 +74,7 @@ def is_loopback(host: str) -> bool:
         pass
     try:
         found = socket.getaddrinfo(host, None)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a name that is too long
         return False
     return all(
         ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found

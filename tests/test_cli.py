@@ -167,7 +167,11 @@ def test_serve_refuses_a_taken_port() -> None:
         (("serve", "--admin-token", "ü€"), 1, "the admin token: only letters, digits and signs"),
         (("serve", "--journal-size", "9" * 30), 2, "is not in the range 1<=x<="),
         (("serve", "--port", "0", "--port-file", "{bad}/bad.yaml/x"), 1, "bad.yaml/x: Not a"),
-        (("import", "{bad}/bad.yaml", "--output", "{bad}/new.txt"), 1, "is no JSON"),
+        (
+            ("import", "{bad}/bad.yaml", "--output", "{bad}/new.txt"),
+            1,
+            "new.txt: a scenario file ends",
+        ),
     ],
 )
 def test_errors_are_clear(

@@ -58,8 +58,8 @@ def list_(directory: Path | None) -> None:
 @option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the scenario into this file, which must not be there yet; as JSON where its name "
-    "ends in .json.",
+    help="Write the scenario into this file, which must not be there yet: YAML where its name ends "
+    "in .yaml or .yml, JSON where it ends in .json.",
 )
 def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
     """Make a scenario file of what a real server answered.
@@ -72,12 +72,12 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
       curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > all.json
       mockbm import all.json --anonymize --output scenarios/ours.yaml
     """
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        fail(f"{output}: a scenario file ends in {', '.join(SUFFIXES)}, or it is not served")
     try:
         values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
     except ScenarioError as error:
         fail(error)
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        fail(f"{output}: a scenario file ends in {', '.join(SUFFIXES)}, or it is not served")
     text = scenario_text(values, as_json=output is not None and is_json(output))
     if output is None:
         click.echo(text, nl=False)
