@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 REMEMBER = "mockbm.remember"
 """In the WSGI environment, left by the application: the view, and what the journal was told."""
 
-GIVEN = "mockbm.given"
-"""In the WSGI environment, left for the server: the remembered answer that it gets, as `Given`."""
-
 MAX_ANSWERS = 256
 MAX_BYTES = 512 * 1024
 """What one scenario remembers at most: answers, and bytes of requests and answers together."""
@@ -80,25 +77,35 @@ class Memory:
         given = self.recall(environ)
         if given is None:
             return self._ask(environ, start_response)
-        environ[GIVEN] = given
         start_response(given.answer.status, given.answer.headers)
         return [given.answer.body]
 
     def recall(self, environ: WSGIEnvironment) -> Given | None:
         """The remembered answer to a request; the journal hears of it."""
         begun = perf_counter()
+        view, given = self._look(environ)
+        if view is None or given is None:
+            return None
+        try:
+            self._conclude(view, given.answer.entry, begun)
+        except ConnectionError:  # the application says what is wrong with the state
+            return None
+        return given
+
+    def find(self, environ: WSGIEnvironment) -> Given | None:
+        """The remembered answer to a request, which is not given yet."""
+        return self._look(environ)[1]
+
+    def _look(self, environ: WSGIEnvironment) -> tuple[View | None, Given | None]:
         request = self._request(environ)
         if request is None:
-            return None
+            return None, None
         key = environ["HTTP_X_APIKEY"]
         try:
             view, answer = self._find(key, request)
-            if answer is None:
-                return None
-            self._conclude(view, answer.entry, begun)
-        except ConnectionError:  # the application says what is wrong with the state
-            return None
-        return Given(key, request, answer)
+        except ConnectionError:
+            return None, None
+        return view, Given(key, request, answer) if answer else None
 
     def _find(self, key: str, request: tuple[Any, ...]) -> tuple[View, Answer | None]:
         admission = self._mock.admit(key)

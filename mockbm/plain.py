@@ -19,7 +19,7 @@ from waitress.utilities import BadRequest
 
 from . import limits
 from .api import BREAK, PAUSE
-from .memory import GIVEN, SERVER, Answer, Memory
+from .memory import SERVER, Answer, Memory
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -78,10 +78,26 @@ class WaitressServer:
 
     def _add_task(self, channel: _Channel) -> None:
         """Have the first request of a channel answered, in another thread if it is a new one."""
-        if channel.receiving and channel.answer_again(channel.requests[0].raw):
+        request = channel.requests[0]
+        if channel.receiving and self._is_remembered(channel, request):
             channel.requests.pop().close()
         else:
             self._server.task_dispatcher.add_task(channel)
+
+    def _is_remembered(self, channel: _Channel, request: _Request) -> bool:
+        """Answer a request right here, in the thread of the loop, if its answer is remembered."""
+        if channel.answer_again(request.raw):
+            return True
+        memory: Memory | None = self._server.memory
+        if memory is None or not request.is_plain():
+            return False
+        environ = _Task(channel, request).get_environment()
+        given = memory.find(environ)
+        request.get_body_stream().seek(0)
+        if given is None:
+            return False
+        memory.keep(request.raw, given, _head(given.answer))
+        return channel.answer_again(request.raw)
 
     def _pause(self, seconds: float) -> bool:
         """Wait in the thread of a request; another thread takes its place meanwhile.
@@ -117,22 +133,19 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
             self.raw += data[:count]
         return count
 
+    def is_plain(self) -> bool:
+        """Whether it is a short request after which the connection stays open."""
+        if self.error is not None:
+            return False
+        headers = self.headers
+        lasting = self.version == "1.1" and headers.get("CONNECTION", "").lower() != "close"
+        return lasting and "EXPECT" not in headers and len(self.raw) <= limits.MAX_KEPT_REQUEST
+
 
 class _Task(WSGITask):  # type: ignore[misc]
     """One request; lets the application wait and break its connection."""
 
     broken: str | None = None
-
-    def execute(self) -> None:
-        """Answer; where the application remembered it, keep what goes over the wire, too."""
-        super().execute()
-        environ, raw = self.get_environment(), self.request.raw
-        given = environ.get(GIVEN)
-        lasting = self.version == "1.1" and not self.close_on_finish
-        plain = len(raw) <= limits.MAX_KEPT_REQUEST and "HTTP_EXPECT" not in environ
-        memory: Memory | None = self.channel.server.memory
-        if memory and given and lasting and plain:
-            memory.keep(raw, given, _head(given.answer))
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
