@@ -110,6 +110,8 @@ def refuse(error: HTTPException) -> Response:
     if isinstance(error, NotFound):
         near = nearest(request.path, [PATH])
         guess = f"; did you mean {near}?" if near else ""
+        if request.path == "/" and "page" in current_app.blueprints:
+            guess = f"; for people, there is a page at {ADMIN_PREFIX}/"
         error.description = f"mockbm serves GET and POST {PATH} only{guess}"
     elif isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))

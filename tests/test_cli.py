@@ -124,6 +124,7 @@ def test_serve_off_loopback_prints_a_token_once() -> None:
     with serving("--host", "0.0.0.0", "--port", "0") as (process, line):
         assert process.stdout is not None
         token = process.stdout.readline().removeprefix("mockbm admin token: ").strip()
+        assert process.stdout.readline() == f"mockbm page: {line.split()[3]}/__admin/\n"
         url = line.split()[3].replace("0.0.0.0", "127.0.0.1")
         assert "needs its token" in run("use", "empty", "--url", url).stderr
         assert run("use", "empty", "--url", url, "--admin-token", token).returncode == 0

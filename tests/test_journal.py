@@ -323,7 +323,11 @@ def test_answers_explain_themselves(server: MockServer, query: str, explanation:
             "mockbm serves GET and POST /api/releases only; did you mean",
         ),
         ("/api/builds", "mockbm serves GET and POST /api/releases only"),
-        ("/", "mockbm serves GET and POST /api/releases only"),
+        (
+            "/",
+            "mockbm serves GET and POST /api/releases only; for people, there is a page at "
+            "/__admin/",
+        ),
     ],
 )
 def test_other_paths_say_what_is_served(server: MockServer, path: str, explanation: str) -> None:

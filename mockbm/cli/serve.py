@@ -161,6 +161,8 @@ def serve(
         )
         if options["admin_api"] and server.admin_token and not options["admin_token"]:
             click.echo(f"mockbm admin token: {server.admin_token}")
+        if options["admin_api"]:
+            click.echo(f"mockbm page: {server.url}/__admin/")
         wait()
     except ConnectionError as error:  # of the state
         fail(error)
