@@ -111,3 +111,12 @@ def test_recipes_run(language: str, tmp_path: Path) -> None:
         with MockServer() as server:
             environment = {**os.environ, "MOCKBM_URL": server.url}
             subprocess.run([*command, name], cwd=tmp_path, env=environment, check=True)
+
+
+def test_its_own_links_lead_somewhere() -> None:
+    """Each link within the README is to one of its headings."""
+    headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    linked = re.findall(r"\]\(#([^)]+)\)", TEXT)
+    assert linked
+    assert set(linked) <= anchors
