@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -31,16 +32,14 @@ class RemoteSession:
     def __init__(
         self, url: str, path: str, api_key: str, token: str | None, timeout: float
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no URL of a mock, such as http://127.0.0.1:8080")
+        host = _host(url)
         self.url = url.rstrip("/")
         self.api_key = api_key
         self.token = token
         self.timeout = timeout
         self._path = path
         # A proxy is for other machines: the mock on this one is none of its business.
-        here = is_loopback(parts.hostname)
+        here = is_loopback(host)
         proxies = urllib.request.ProxyHandler({} if here else None)
         self._open = urllib.request.build_opener(proxies).open
 
@@ -114,8 +113,20 @@ class RemoteSession:
             raise OSError(f"no mock answers at {self.url}: {why}") from None
         except http.client.HTTPException as error:
             raise RuntimeError(f"{self.url} does not speak HTTP: {error!r}") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RuntimeError(f"{self.url} is no mockbm: its answer is no JSON") from None
+
+
+def _host(url: str) -> str:
+    """The name or address in the URL of a mock. Raises: ValueError for what can be none."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # which may be no number
+        if parts.scheme in ("http", "https") and parts.hostname and re.fullmatch(r"[!-~]+", url):
+            return parts.hostname
+    except ValueError:
+        pass
+    raise ValueError(f"{url!r} is no URL of a mock, such as http://127.0.0.1:8080")
 
 
 class AdminClient(RemoteSession):
@@ -161,7 +172,7 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     try:
         details = json.loads(error.read())
         kind, detail = str(details["title"]), str(details["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
         is_base = not urllib.parse.urlsplit(url).path
         if error.code == 404 and is_base and "X-Mockbm-Explain" in error.headers:
             return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")

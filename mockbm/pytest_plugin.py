@@ -124,8 +124,8 @@ class MockbmFixture:
 
         Raises: ScenarioError, which says what is wrong with which of them.
         """
-        one = isinstance(releases, (str, bytes, Mapping))  # a mistake, which is told there
-        self._session.use_values({"releases": releases if one else [*releases]})
+        no_list = isinstance(releases, (str, bytes, Mapping)) or not isinstance(releases, Iterable)
+        self._session.use_values({"releases": releases if no_list else [*releases]})
 
     def release(self, **changes: Any) -> dict[str, Any]:
         """A release with everything filled in, as the endpoint answers it; ids count from 1.

@@ -402,7 +402,7 @@ def sample_release(number: int, /, **changes: object) -> Release:
     }
     for older, name in OLDER_NAMES.items():
         if changes.get(older) is not None:
-            release.pop(name, None)
+            release[name] = changes[older]
     schema = ReleaseSchema(many=True)
     loaded: list[Release] = schema.load([release | changes])
     filled: Release = schema.dump(list(completed(loaded)))[0]

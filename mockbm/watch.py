@@ -31,6 +31,7 @@ class Watch:
     def __init__(self, mock: Mock, since: State) -> None:
         self._mock = mock
         self._stopped = threading.Event()
+        self._waits = False
         self._thread = threading.Thread(target=self._run, name="mockbm watch", daemon=True)
         self._read = self._seen = since
         self._thread.start()
@@ -54,8 +55,11 @@ class Watch:
         except ScenarioError as error:
             log.warning("the changed scenario files have problems:\n%s", error)
         except ConnectionError as error:
-            log.warning("the scenario files have changed, but %s", error)
+            if not self._waits:
+                log.warning("the scenario files have changed, but %s", error)
+            self._waits = True
             return False
+        self._waits = False
         return True
 
 

@@ -163,7 +163,10 @@ def test_serve_refuses_a_taken_port() -> None:
         ),
         (("use", "empty", "--url", "nonsense"), 1, "'nonsense' is no URL of a mock, such as"),
         (("use", "empty", "--url", "file:///etc/passwd"), 1, "is no URL of a mock, such as"),
-        (("health", "--url", "http://[::1"), 1, "Invalid IPv6 URL"),
+        *(
+            (("health", "--url", url), 1, "is no URL of a mock, such as http://127.0.0.1:8080")
+            for url in ("http://[::1", "http://127.0.0.1:abc", "http://a b", "http://127.0.0.1/ä")
+        ),
         (("health", "--wait", "nan", "--url", "http://127.0.0.1:9"), 1, "9: Connection refused"),
         (("serve", "--admin-token", "ü€"), 1, "the admin token: only letters, digits and signs"),
         (("serve", "--journal-size", "9" * 30), 2, "is not in the range 1<=x<="),
@@ -248,10 +251,12 @@ def test_health_without_an_admin_api() -> None:
         assert run("health", "--url", server.url, MOCKBM_ADMIN_TOKEN="let-me-in").stdout == "ok\n"
 
 
-@pytest.mark.parametrize("told", ["[]", "{}", "null", '{"status": 5}', "<html>"])
-def test_health_of_something_else(told: str) -> None:
+@pytest.mark.parametrize("status", ["200 OK", "500 Oh"])
+@pytest.mark.parametrize("told", ["[]", "{}", "null", '{"status": 5}', "<html>", "[" * 99_999])
+def test_health_of_something_else(told: str, status: str) -> None:
     """What tells no health is no mock."""
-    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n{told}".encode()
+    more = 0 if status == "200 OK" else 9  # than it sends
+    answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(told) + more}\r\n\r\n{told}".encode()
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def serve() -> None:

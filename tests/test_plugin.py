@@ -318,6 +318,9 @@ RELEASES = """
         assert release["createdOn"] == "2024-02-29T12:00:00.0000000Z"
         mockbm.releases([{"id": 1, "number": "1", "applicationId": 1, "applicationName": "A",
                           "createdOn": created}])
+        assert mockbm.release(releaseNumber="7", latestPackageId=8)["number"] == "7"
+        with pytest.raises(package.ScenarioError, match="expected a list of releases"):
+            mockbm.releases(5)
         mockbm.releases(mockbm.release(id=number) for number in range(5))
         assert ask(mockbm) == 200
         assert mockbm.requests[-1].ids == (4, 3, 2, 1, 0)
