@@ -426,7 +426,9 @@ def main() -> None:
             findings = soak(Soak(port, directory), process.pid, given.minutes * 60)
             if process.poll() is not None:
                 findings.append(f"the mock ended: {process.poll()}")
-        findings += (Path(temporary) / "output").read_text().splitlines()[1:]
+        printed = (Path(temporary) / "output").read_text().splitlines()
+        begun = ("mockbm listening on ", "mockbm page: ")
+        findings += [line for line in printed if not line.startswith(begun)]
     for finding in findings[:40]:
         print(f"WRONG: {finding}")
     print(f"{len(findings)} findings" if findings else "nothing wrong")
