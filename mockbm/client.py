@@ -143,9 +143,10 @@ class AdminClient(RemoteSession):
     def health(self) -> dict[str, Any]:
         """Status, version and what is active."""
         found = self._call("GET", "/health")
-        if not isinstance(found, dict) or not isinstance(found.get("status"), str):
+        told = found if isinstance(found, dict) else {}
+        if not isinstance(told.get("status"), str) or not isinstance(told.get("problems"), list):
             raise RuntimeError(f"{self.url} is no mockbm: it does not tell its health")
-        return found
+        return told
 
     def scenarios(self) -> list[dict[str, Any]]:
         """Every scenario: name, description, active, and what it holds and does."""

@@ -408,8 +408,9 @@ class Mock:
         return key in self._keys
 
     def hide(self, text: str, sent: str | None) -> str:
-        """`text`, which a client sent, without any API key in it: neither that of the request,
-        nor one of a scenario, nor one of a session.
+        """`text`, which a client sent, without the keys of scenarios and sessions in it.
+
+        sent: the key of the request, which goes, too.
         """
         own = {sent, sent.rpartition(PIN)[0] or sent} if sent else set()
         _, view = self._views.get(DEFAULT, (None, None))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
+from marshmallow.fields import Field
 
 from .faults import Counts, Verdict, judge
-from .fields import Moment, quoted
+from .fields import Duration, Moment
 from .journal import Entry, Journal, narrowed
 from .loading import inline_scenario
 from .memory import Answer
@@ -193,10 +194,7 @@ class Session:
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
-        try:
-            seconds = duration(text)
-        except ValueError as error:
-            raise ValueError(f"{quoted(text)}: {error}") from None
+        seconds = duration(_read(Duration(), text))
 
         def advanced(standing: Standing) -> Standing:
             clock = standing.clock.advanced(seconds)
@@ -252,7 +250,13 @@ def anew(standing: Standing, *, clock: Clock | None = None, **changes: Any) -> S
 
 def clock_at(text: str) -> Clock:
     """A clock that stands still at a date. Raises: ValueError."""
+    return Clock(moment(_read(Moment(), text)))
+
+
+def _read(field: Field[str], text: str) -> str:
+    """What a field reads from a text. Raises: ValueError, with its words."""
     try:
-        return Clock(moment(Moment().deserialize(text)))
+        read: str = field.deserialize(text)
     except ValidationError as error:
         raise ValueError(error.messages[0]) from None
+    return read

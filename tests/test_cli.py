@@ -173,7 +173,7 @@ def test_serve_refuses_a_taken_port() -> None:
         (("serve", "--port", "0", "--port-file", "{bad}/bad.yaml/x"), 1, "bad.yaml/x: Not a"),
         (
             ("import", "{bad}/bad.yaml", "--output", "{bad}/new.txt"),
-            1,
+            2,
             "new.txt: a scenario file ends",
         ),
     ],
@@ -251,24 +251,38 @@ def test_health_without_an_admin_api() -> None:
         assert run("health", "--url", server.url, MOCKBM_ADMIN_TOKEN="let-me-in").stdout == "ok\n"
 
 
+NO_HEALTH = [
+    *("[]", "{}", "null", "<html>", "[" * 99_999),
+    *('{"status": 5, "problems": []}', '{"status": "ok", "problems": 5}'),
+]
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """The URL of something that answers one connection after the other, each with some bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = other.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{other.getsockname()[1]}"
+        thread.join()
+
+
 @pytest.mark.parametrize("status", ["200 OK", "500 Oh"])
-@pytest.mark.parametrize("told", ["[]", "{}", "null", '{"status": 5}', "<html>", "[" * 99_999])
+@pytest.mark.parametrize("told", NO_HEALTH)
 def test_health_of_something_else(told: str, status: str) -> None:
     """What tells no health is no mock."""
     more = 0 if status == "200 OK" else 9  # than it sends
     answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(told) + more}\r\n\r\n{told}".encode()
-    with socket.create_server(("127.0.0.1", 0)) as other:
-
-        def serve() -> None:
-            connection, _ = other.accept()
-            with connection:
-                connection.recv(1000)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        done = run("health", "--url", f"http://127.0.0.1:{other.getsockname()[1]}")
-        thread.join()
+    with answering(answer) as url:
+        done = run("health", "--url", url)
     assert done.returncode == 1
     assert "is no mockbm: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -276,23 +290,12 @@ def test_health_of_something_else(told: str, status: str) -> None:
 
 def test_use_knows_what_is_no_mock() -> None:
     """Something else at the URL is said to be no mock, and a proxy does not come in between."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-
-        def answer() -> None:
-            for text in (b"SSH-2.0-other\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"):
-                connection, _ = other.accept()
-                with connection:
-                    connection.recv(1000)
-                    connection.sendall(text)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+    answers = (b"SSH-2.0-other\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    with answering(*answers) as url:
         for message in ("does not speak HTTP", "is no mockbm"):
             done = run("use", "empty", "--url", url)
             assert (done.returncode, message in done.stderr) == (1, True), done
             assert "Traceback" not in done.stderr
-        thread.join()
     with MockServer() as server:
         assert (
             run("use", "empty", "--url", server.url, http_proxy="http://127.0.0.1:9").returncode

@@ -9,8 +9,8 @@ import click
 
 from ..document import ScenarioError, is_json
 from ..importing import imported, scenario_text
-from ..loading import SUFFIXES, load_scenarios, shipped_scenarios
-from .options import directory_argument, fail, option
+from ..loading import load_scenarios, shipped_scenarios
+from .options import directory_argument, fail, new_scenario_option, option
 from .progress import progress_bar
 
 
@@ -55,12 +55,7 @@ def list_(directory: Path | None) -> None:
     is_flag=True,
     help="Call persons Person1, Person2, ...",
 )
-@option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the scenario into this file, which must not be there yet: YAML where its name ends "
-    "in .yaml or .yml, JSON where it ends in .json.",
-)
+@new_scenario_option("--output", "Write the scenario")
 def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
     """Make a scenario file of what a real server answered.
 
@@ -72,8 +67,6 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
       curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > all.json
       mockbm import all.json --anonymize --output scenarios/ours.yaml
     """
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        fail(f"{output}: a scenario file ends in {', '.join(SUFFIXES)}, or it is not served")
     try:
         values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
     except ScenarioError as error:

@@ -1,4 +1,4 @@
-"""What several commands have in common: an argument, two options, and how they fail."""
+"""What several commands have in common: an argument, some options, and how they fail."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+
+from ..loading import SUFFIXES
 
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
@@ -32,6 +34,24 @@ admin_token_option = option(
     "--admin-token",
     help="The mock's admin token, where it has one.",
 )
+
+
+def _is_served(_context: object, _parameter: object, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        what = f"a scenario file ends in {', '.join(SUFFIXES)}, or it is not served"
+        raise click.BadParameter(f"{path}: {what}")
+    return path
+
+
+def new_scenario_option(name: str, what: str) -> Callable[[Any], Any]:
+    """An option that names a scenario file to be written, which must not be there yet."""
+    return option(
+        name,
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_is_served,
+        help=f"{what} into this file, which must not be there yet: YAML where its name ends in "
+        ".yaml or .yml, JSON where it ends in .json.",
+    )
 
 
 def fail(error: object) -> NoReturn:

@@ -66,4 +66,4 @@ def health(wait: float, url: str, admin_token: str | None) -> None:
         except ValueError as error:
             fail(error)
         time.sleep(0.1)
-    click.echo("\n".join(map(str, [found["status"], *found.get("problems", ())])))
+    click.echo("\n".join(map(str, [found["status"], *found["problems"]])))

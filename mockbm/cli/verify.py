@@ -11,10 +11,9 @@ import click
 
 from ..document import ScenarioError, is_json
 from ..importing import scenario_text
-from ..loading import SUFFIXES
 from ..verify import CannotVerify, Model, Privacy, Server
 from ..verify import verify as compared
-from .options import option
+from .options import new_scenario_option, option
 
 MAX_KEY = 10_000
 """Bytes of the key's file that are read."""
@@ -60,12 +59,7 @@ MAX_KEY = 10_000
     is_flag=True,
     help="Show the names of persons, instead of Person1, Person2, ...",
 )
-@option(
-    "--scenario-out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the server's releases as a scenario into this file, which must not be there yet: "
-    "YAML where its name ends in .yaml or .yml, JSON where it ends in .json.",
-)
+@new_scenario_option("--scenario-out", "Write the server's releases as a scenario")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify(
     url: str,
@@ -90,8 +84,8 @@ def verify(
     could not be compared.
     """
     logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
-    if scenario_out is not None:
-        _refuse_unwritable(scenario_out)
+    if scenario_out is not None and scenario_out.exists():
+        _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
     key = _key(api_key_file)
     privacy = Privacy(key, show_names=show_names)
 
@@ -110,14 +104,6 @@ def verify(
     if scenario_out is not None and model is not None:
         _write(scenario_out, model, privacy, anonymize=not show_names)
     raise SystemExit(1 if report.findings else 0)
-
-
-def _refuse_unwritable(path: Path) -> None:
-    if path.suffix.lower() not in SUFFIXES:
-        names = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        _give_up(f"{path} is expected to end in {names}, as scenario files do")
-    if path.exists():
-        _give_up(f"{path} is there already; --scenario-out writes a new file")
 
 
 def _key(file: BinaryIO) -> str:

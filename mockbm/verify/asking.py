@@ -288,10 +288,10 @@ def _split(url: str) -> tuple[urllib.parse.SplitResult, str]:
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname or "", parts.port
-        host.encode("idna")
+        wired = host.encode("idna").decode()
     except ValueError:
         raise CannotVerify("the URL is expected to have a valid host and port") from None
-    if not re.fullmatch(r"[!-~]*", parts.path + host.encode("idna").decode()):
+    if not re.fullmatch(r"[!-~]*", parts.path + wired):
         raise CannotVerify("the URL is expected to have no spaces, and a path in ASCII") from None
     if parts.scheme not in ("http", "https") or not host:
         raise CannotVerify("the URL is expected to begin with http:// or https:// and a host")
