@@ -1,0 +1,102 @@
+"""What the tests of `mockbm verify` share: a mock that drifted, and a run that compares it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from click.testing import CliRunner, Result
+from drifts import (
+    Drift,
+    drifted,
+)
+
+from mockbm import MockServer
+from mockbm.cli import main
+
+KEY = "Very+secret/key=9"
+RICH: dict[str, Any] = {
+    "apiKeys": [KEY],
+    "releases": [
+        {
+            "id": 4,
+            "number": "2.0-Beta",
+            "name": "(JohnSmith) Hotfix",
+            "createdBy": "JohnSmith",
+            "createdOn": "2024-03-04T09:03:43.92",
+            "targetDate": "2024-04-01",
+            "applicationId": 2,
+            "applicationName": "Profit Calculator",
+            "pipelineName": "global::Release Übung",
+            "furthestBuildId": 6,
+            "furthestBuildNumber": "2",
+            "latestBuildId": 6,
+            "latestBuildNumber": "2",
+        },
+        {
+            "id": 6,
+            "number": "2.1-Beta",
+            "name": "Night shift",
+            "status": "deployed",
+            "createdOn": "2024-03-03",
+            "applicationId": 2,
+            "applicationName": "Profit Calculator",
+            "pipelineName": "global::Release Übung",
+        },
+        {
+            "id": 3,
+            "number": "1.0-alpha",
+            "status": "canceled",
+            "createdBy": "Mary Major",
+            "createdOn": "2024-03-02",
+            "canceledBy": "JohnSmith",
+            "canceledOn": "2024-03-05T12:00",
+            "applicationId": 1,
+            "applicationName": "Tax of Mary Major",
+            "pipelineName": "Nightly",
+        },
+        {
+            "id": 5,
+            "number": "1.10",
+            "status": "deployed",
+            "createdOn": "2024-03-01",
+            "applicationId": 1,
+            "applicationName": "Tax of Mary Major",
+            "template": "Standard",
+        },
+    ],
+}
+
+
+@contextmanager
+def serving(
+    drift: Drift | None = None, values: Any = RICH, scenario: str = "empty"
+) -> Iterator[MockServer]:
+    """A mock with these releases, or of a scenario, that has drifted."""
+    with MockServer(scenario=scenario) as server:
+        if values is not None:
+            server.mock.default.use_values(values)
+        if drift is not None:
+            app: Any = server.app
+            app.wsgi_app = drifted(app.wsgi_app, drift)
+        yield server
+
+
+def verified(url: str, *arguments: object, key: str = KEY, **environment: str) -> Result:
+    """Run `mockbm verify` with the key on its standard input."""
+    command = ["verify", "--url", url, "--api-key-file", "-", *map(str, arguments)]
+    return CliRunner().invoke(main, command, input=f"{key}\n", env=environment)
+
+
+def differences(result: Result) -> list[str]:
+    """The kinds of differences of a JSON report, and what each is about."""
+    found = json.loads(result.stdout)["differences"]
+    return sorted(f"{item['kind']}: {', '.join(item['about'])}" for item in found)
+
+
+def keeps_secrets(*texts: str) -> bool:
+    """Whether no text holds the key or the name of a person, in any case."""
+    secrets = (KEY, "Very%2Bsecret", "johns", "smith", "major")
+    return not any(secret.lower() in text.lower() for secret in secrets for text in texts)
