@@ -1,14 +1,13 @@
 """The mock for a WSGI server, as in `flask --app wsgi run` or `gunicorn wsgi:app`.
 
 Set up by MOCKBM_SCENARIOS (a directory), MOCKBM_SCENARIO (active at the start) and the other
-variables of `mockbm.app.app_from_environment`.
+variables of `mockbm.web.app.app_from_environment`.
 """
 
 import sys
 
-from mockbm.app import app_from_environment
-from mockbm.document import ScenarioError
-from mockbm.mock import UnknownName
+from mockbm import ScenarioError, UnknownName
+from mockbm.web.app import app_from_environment
 
 try:
     app = app_from_environment()

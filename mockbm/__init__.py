@@ -4,40 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .app import create_app
-    from .client import AdminClient
-    from .document import ScenarioError
-    from .journal import Entry
-    from .mock import UnknownName
-    from .pytest_plugin import MockbmFixture as MockbmFixture
-    from .server import MockServer
+from ._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .client import AdminClient
+    from .core.errors import ScenarioError, UnknownName
+    from .core.journal import Entry
+    from .pytest_plugin import MockbmFixture as MockbmFixture
+    from .serving.server import MockServer
+    from .web.app import create_app
+
 __all__ = [
     "AdminClient",
     "Entry",
     "MockServer",
     "ScenarioError",
     "UnknownName",
+    "__version__",
     "create_app",
 ]
 
-_ROOMS = {
+_MODULES = {
     "AdminClient": "client",
-    "Entry": "journal",
-    "MockServer": "server",
+    "Entry": "core.journal",
+    "MockServer": "serving.server",
     "MockbmFixture": "pytest_plugin",
-    "ScenarioError": "document",
-    "UnknownName": "mock",
-    "create_app": "app",
+    "ScenarioError": "core.errors",
+    "UnknownName": "core.errors",
+    "create_app": "web.app",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: pytest loads this package in every run."""
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

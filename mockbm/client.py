@@ -1,4 +1,4 @@
-"""A client of the admin API: for the pytest fixture, for `mockbm use` and for anybody's Python.
+"""A client of the admin API: for the pytest fixture, for `mockbm use` and for any Python program.
 
 On the standard library alone, so that it brings no dependency and is not disturbed by a test that
 replaces an HTTP library.
@@ -14,17 +14,16 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from .document import Problem, ScenarioError
-from .guard import is_loopback
-from .journal import Entry
-from .mock import UnknownName
+from .core.errors import Problem, ScenarioError, UnknownName
+from .core.journal import Entry
+from .web.guard import is_loopback
 
 
 class RemoteSession:
-    """One session of a running mock, over HTTP; the same calls as `mockbm.mock.Session`.
+    """One session of a running mock, over HTTP; the same calls as `mockbm.core.mock.LocalSession`.
 
     Every call raises OSError where no mock answers, UnknownName for a scenario or session that is
-    not there, ScenarioError for values that are no scenario or one that the mock cannot play,
+    not there, ScenarioError for values that are not a scenario or one that the mock cannot play,
     ValueError for another value that cannot be meant, LookupError where the mock has no admin API,
     RuntimeError for another refusal. Raises: ValueError for a URL that cannot be that of a mock.
     """
@@ -38,7 +37,7 @@ class RemoteSession:
         self.token = token
         self.timeout = timeout
         self._path = path
-        # A proxy is for other machines: the mock on this one is none of its business.
+        # A proxy is for other machines, and not for a mock on this one.
         here = is_loopback(host)
         proxies = urllib.request.ProxyHandler({} if here else None)
         self._open = urllib.request.build_opener(proxies).open
@@ -52,14 +51,14 @@ class RemoteSession:
         """Make another scenario active."""
         answer = self._call("PUT", f"{self._path}/scenario", {"name": name})
         if not isinstance(answer, dict) or answer.get("name") != name:
-            raise RuntimeError(f"{self.url} is no mockbm: it took the call for something else")
+            raise RuntimeError(f"{self.url} is not mockbm: its answer is about something else")
 
     def use_values(self, values: Any) -> None:
-        """Make a scenario active that is given as plain values, as in a scenario file."""
+        """Make a scenario active that is written as plain values, as in a scenario file."""
         self._call("PUT", f"{self._path}/scenario", values)
 
     def reset(self) -> None:
-        """Go back to what a fresh start gives."""
+        """Go back to what a fresh start has."""
         self._call("POST", f"{self._path}/reset")
 
     @property
@@ -68,7 +67,7 @@ class RemoteSession:
         return str(self._call("GET", f"{self._path}/clock")["now"])
 
     def set_clock(self, text: str) -> None:
-        """Stop the clock at a moment, and begin the active scenario there anew."""
+        """Stop the clock at a moment, and let the active scenario begin again there."""
         self._call("PUT", f"{self._path}/clock", {"now": text})
 
     def advance_clock(self, text: str) -> None:
@@ -76,8 +75,12 @@ class RemoteSession:
         self._call("PUT", f"{self._path}/clock", {"advance": text})
 
     def release_clock(self) -> None:
-        """Let the clock show the machine's time again, and begin the active scenario anew."""
+        """Let the clock show the machine's time, and let the active scenario begin again."""
         self._call("DELETE", f"{self._path}/clock")
+
+    def state(self) -> dict[str, list[dict[str, Any]]]:
+        """The records that the session sees now: kind to records, in the order of the answers."""
+        return dict(self._call("GET", f"{self._path}/state"))
 
     def requests(self, **filters: Any) -> list[Entry]:
         """The journal, oldest first. Filters: method, status, parameter, after, count."""
@@ -114,19 +117,19 @@ class RemoteSession:
         except http.client.HTTPException as error:
             raise RuntimeError(f"{self.url} does not speak HTTP: {error!r}") from None
         except (ValueError, RecursionError):
-            raise RuntimeError(f"{self.url} is no mockbm: its answer is no JSON") from None
+            raise RuntimeError(f"{self.url} is not mockbm: its answer is not JSON") from None
 
 
 def _host(url: str) -> str:
-    """The name or address in the URL of a mock. Raises: ValueError for what can be none."""
+    """The name or address in the URL of a mock. Raises: ValueError for what cannot be one."""
     try:
         parts = urllib.parse.urlsplit(url)
-        _ = parts.port  # which may be no number
+        _ = parts.port  # which may not be a number
         if parts.scheme in ("http", "https") and parts.hostname and re.fullmatch(r"[!-~]+", url):
             return parts.hostname
     except ValueError:
         pass
-    raise ValueError(f"{url!r} is no URL of a mock, such as http://127.0.0.1:8080")
+    raise ValueError(f"{url!r} is not the URL of a mock, such as http://127.0.0.1:8080")
 
 
 class AdminClient(RemoteSession):
@@ -143,10 +146,12 @@ class AdminClient(RemoteSession):
     def health(self) -> dict[str, Any]:
         """Status, version and what is active."""
         found = self._call("GET", "/health")
-        told = found if isinstance(found, dict) else {}
-        if not isinstance(told.get("status"), str) or not isinstance(told.get("problems"), list):
-            raise RuntimeError(f"{self.url} is no mockbm: it does not tell its health")
-        return told
+        health = found if isinstance(found, dict) else {}
+        if not isinstance(health.get("status"), str) or not isinstance(
+            health.get("problems"), list
+        ):
+            raise RuntimeError(f"{self.url} is not mockbm: its answer says nothing of its health")
+        return health
 
     def scenarios(self) -> list[dict[str, Any]]:
         """Every scenario: name, description, active, and what it holds and does."""
@@ -177,7 +182,7 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         is_base = not urllib.parse.urlsplit(url).path
         if error.code == 404 and is_base and "X-Mockbm-Explain" in error.headers:
             return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")
-        return RuntimeError(f"{url} is no mockbm: it answered {error.code} {error.reason}")
+        return RuntimeError(f"{url} is not mockbm: it answered {error.code} {error.reason}")
     if kind.startswith("Unknown "):
         return UnknownName(kind[8:], details["name"], details.get("scenarios", ()))
     if kind.startswith("Bad scenario"):

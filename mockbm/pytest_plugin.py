@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .client import AdminClient, RemoteSession
-    from .journal import Entry
-    from .server import MockServer
-    from .session import Session
+    from .core.journal import Entry
+    from .core.mock import LocalSession
+    from .serving.server import MockServer
 
 MARKER = (
     "mockbm(scenario=None, strict=None): the scenario that is active when the test begins, and "
@@ -63,7 +63,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 class MockbmClock:
     """What one test's session takes for now. It shows the machine's time until it is set."""
 
-    def __init__(self, session: Session | RemoteSession) -> None:
+    def __init__(self, session: LocalSession | RemoteSession) -> None:
         self._session = session
 
     @property
@@ -83,10 +83,13 @@ class MockbmClock:
 class MockbmFixture:
     """What the fixture `mockbm` gives a test: the mock as a private session sees it."""
 
-    def __init__(self, server: MockServer | AdminClient, session: Session | RemoteSession) -> None:
+    def __init__(
+        self, server: MockServer | AdminClient, session: LocalSession | RemoteSession
+    ) -> None:
         self._server = server
         self._session = session
         self._numbers = count(1)
+        self._values: dict[str, Any] = {}
         self._allowed: set[int] = set()
 
     @property
@@ -122,10 +125,33 @@ class MockbmFixture:
     def releases(self, releases: Iterable[Mapping[str, Any]]) -> None:
         """Give this test releases of its own: dicts as in a scenario file, with its defaults.
 
+        They replace whatever was active, builds and deployments too.
         Raises: ScenarioError, which says what is wrong with which of them.
         """
-        no_list = isinstance(releases, (str, bytes, Mapping)) or not isinstance(releases, Iterable)
-        self._session.use_values({"releases": releases if no_list else [*releases]})
+        self._values = {"releases": _listed(releases)}
+        self._session.use_values(self._values)
+
+    def builds(self, builds: Iterable[Mapping[str, Any]]) -> None:
+        """Give this test builds of its own, of the releases that it has been given before.
+
+        Raises: ScenarioError.
+        """
+        self._values = {"releases": [], **self._values, "builds": _listed(builds)}
+        self._session.use_values(self._values)
+
+    def deployments(self, deployments: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+        """Give this test deployments, or settings of how deployments go on, as in a file.
+
+        Raises: ScenarioError.
+        """
+        given = deployments if isinstance(deployments, Mapping) else _listed(deployments)
+        self._values = {"releases": [], **self._values, "deployments": given}
+        self._session.use_values(self._values)
+
+    @property
+    def state(self) -> dict[str, list[dict[str, Any]]]:
+        """The records as they are now, by kind: `mockbm.state["builds"]` is a list of dicts."""
+        return self._session.state()
 
     def release(self, **changes: Any) -> dict[str, Any]:
         """A release with everything filled in, as the endpoint answers it; ids count from 1.
@@ -135,14 +161,14 @@ class MockbmFixture:
         """
         from marshmallow import ValidationError
 
-        from .document import unplaced
-        from .releases import sample_release
+        from .core.errors import without_positions
+        from .endpoints.releases import sample_release
 
         try:
             return sample_release(next(self._numbers), **changes)
         except ValidationError as error:
             messages: dict[Any, Any] = error.messages_dict
-            raise unplaced({"release": messages[0]}) from None
+            raise without_positions({"release": messages[0]}) from None
 
     @property
     def clock(self) -> MockbmClock:
@@ -165,26 +191,29 @@ class MockbmFixture:
             )
         return entries
 
-    def assert_called(self, times: int | None = None, **parameters: object) -> None:
-        """Fail unless the endpoint was called with these parameters, and perhaps others.
+    def assert_called(
+        self, times: int | None = None, endpoint: str = "releases", **parameters: object
+    ) -> None:
+        """Fail unless an endpoint was called with these parameters, and perhaps others.
 
         times: exactly so often; by default at least once.
+        endpoint: Get Releases, or another one such as `builds/deploy`.
         parameters: as BuildMaster spells their names, and as the client wrote their values.
         """
         __tracebackhide__ = True
-        calls, matching = self._calls(parameters)
+        path, calls, matching = self._calls(endpoint, parameters)
         if times is None and not matching:
-            pytest.fail(_miss("at least 1 call", parameters, calls, matching))
+            pytest.fail(_miss(f"at least 1 call of {path}", parameters, calls, matching))
         if times is not None and len(matching) != times:
             wanted = "1 call" if times == 1 else f"{times} calls"
-            pytest.fail(_miss(wanted, parameters, calls, matching))
+            pytest.fail(_miss(f"{wanted} of {path}", parameters, calls, matching))
 
-    def assert_not_called(self, **parameters: object) -> None:
-        """Fail if the endpoint was called, or called with these parameters."""
+    def assert_not_called(self, endpoint: str = "releases", **parameters: object) -> None:
+        """Fail if an endpoint was called, or called with these parameters."""
         __tracebackhide__ = True
-        calls, matching = self._calls(parameters)
+        path, calls, matching = self._calls(endpoint, parameters)
         if matching:
-            pytest.fail(_miss("no call", parameters, calls, matching))
+            pytest.fail(_miss(f"no call of {path}", parameters, calls, matching))
 
     def allow(self, *statuses: int) -> None:
         """Let this test's client be refused with these statuses, even where strict is on."""
@@ -198,21 +227,38 @@ class MockbmFixture:
             if (entry.status in REFUSED and entry.status not in self._allowed) or entry.ignored
         ]
 
-    def _calls(self, parameters: Mapping[str, object]) -> tuple[list[Entry], list[Entry]]:
-        from .fields import suggest
-        from .selection import FILTERS
+    def _calls(
+        self, name: str, parameters: Mapping[str, object]
+    ) -> tuple[str, list[Entry], list[Entry]]:
+        """The path of an endpoint, its calls, and those with these parameters."""
+        from .core.errors import suggest
+        from .core.faults import endpoint_name
+        from .endpoints import ENDPOINTS
 
-        for name, value in parameters.items():
-            if name not in FILTERS:
-                raise TypeError(f"{name!r} is no parameter; {suggest(name, FILTERS)}")
+        endpoints = {endpoint_name(endpoint.path): endpoint for endpoint in ENDPOINTS}
+        endpoint = endpoints.get(endpoint_name(name.lower()))
+        if endpoint is None:
+            raise TypeError(f"{name!r} is not an endpoint; {suggest(name, endpoints)}")
+        known = endpoint.parameters.load_fields
+        for parameter, value in parameters.items():
+            if parameter not in known and parameter[:1] != "$":
+                raise TypeError(f"{parameter!r} is not a parameter; {suggest(parameter, known)}")
             if value is None:
-                raise TypeError(f"{name} is None; give the value that the client should send")
+                raise TypeError(f"{parameter} is None; give the value that the client should send")
         calls = [
             entry
             for entry in self._all_requests()
-            if entry.path.lower().rstrip("/") == "/api/releases"
+            if entry.path.lower().rstrip("/").replace("/packages", "/builds") == endpoint.path
         ]
-        return calls, [entry for entry in calls if not _differences(entry, parameters)]
+        matching = [entry for entry in calls if not _differences(entry, parameters)]
+        return endpoint.path, calls, matching
+
+
+def _listed(records: Any) -> Any:
+    """Records as a list; what cannot be one stays as it is, for the error that it makes."""
+    if isinstance(records, (str, bytes, Mapping)) or not isinstance(records, Iterable):
+        return records
+    return [*records]
 
 
 def _differences(entry: Entry, parameters: Mapping[str, object]) -> list[str]:
@@ -237,7 +283,7 @@ def _miss(
 ) -> str:
     """The message of a failed assertion: what was wanted, what came, and what came nearest."""
     given = ", ".join(f"{name}={str(value)!r}" for name, value in parameters.items())
-    message = f"expected {wanted} of /api/releases"
+    message = f"expected {wanted}"
     message += f" with {given}" if given else ""
     message += f", got {len(matching)}"
     others = [entry for entry in calls if entry not in matching]
@@ -277,7 +323,8 @@ def mockbm_server(
     pytestconfig: pytest.Config, request: pytest.FixtureRequest
 ) -> Iterator[MockServer | AdminClient]:
     """One mock for the whole run: in this process, on 127.0.0.1, or the one at `--mockbm-url`."""
-    from . import MockServer, ScenarioError
+    from .core.errors import ScenarioError
+    from .serving.server import MockServer
 
     url = pytestconfig.getoption("--mockbm-url")
     if url:
@@ -293,7 +340,7 @@ def mockbm_server(
 
 
 def _connected(url: str) -> AdminClient:
-    from . import AdminClient
+    from .client import AdminClient
 
     try:
         client = AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN"))
@@ -335,8 +382,8 @@ def mockbm(
 
 def _opened(
     server: MockServer | AdminClient, scenario: str | None, label: str
-) -> Session | RemoteSession:
-    from . import ScenarioError
+) -> LocalSession | RemoteSession:
+    from .core.errors import ScenarioError
 
     try:
         return server.open_session(scenario, label)

@@ -12,8 +12,7 @@ import pytest
 from described import Described
 
 from mockbm import MockServer
-from mockbm.mock import Mock
-from mockbm.server import fast_is_installed
+from mockbm.settings import Settings
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["downstream"]
@@ -25,35 +24,18 @@ STATE = os.environ.get("MOCKBM_TEST_STATE")
 
 def pytest_configure() -> None:
     if STATE:
-        made = Mock.__init__
+        made = Settings.__init__
 
-        def make(self: Mock, *arguments: Any, **settings: Any) -> None:
+        def make(self: Settings, *arguments: Any, **settings: Any) -> None:
             made(self, *arguments, **{"state": f"{STATE}#{uuid.uuid4().hex}", **settings})
 
-        Mock.__init__ = make  # type: ignore[method-assign]
+        Settings.__init__ = make  # type: ignore[method-assign]
 
 
 @pytest.fixture
 def server() -> Iterator[MockServer]:
     """A mock of this test's own, for tests that are also about the default session."""
     with MockServer() as server:
-        yield server
-
-
-WITHOUT = pytest.mark.skipif(not fast_is_installed(), reason="the extra fast is not installed")
-
-
-@pytest.fixture(params=["waitress", pytest.param("uvicorn", marks=WITHOUT)])
-def listens(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the servers that can listen; `mockbm serve` takes it, too."""
-    monkeypatch.setenv("MOCKBM_SERVER", request.param)
-    return str(request.param)
-
-
-@pytest.fixture
-def either(listens: str) -> Iterator[MockServer]:
-    """A mock of this test's own, behind each of the servers in turn."""
-    with MockServer(fast=listens == "uvicorn") as server:
         yield server
 
 
@@ -66,10 +48,12 @@ def shared(mockbm_server: MockServer) -> MockServer:
 
 @pytest.fixture(scope="session")
 def described() -> Iterator[Described]:
-    """Looks at every answer of every mock in this process."""
+    """Looks at every answer of every mock in this process, whether Flask gives it or the server."""
     described = Described()
-    with flask.request_finished.connected_to(described.listen):
-        yield described
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mockbm.serving.server.answer", described.answer)
+        with flask.request_finished.connected_to(described.listen):
+            yield described
 
 
 @pytest.fixture(autouse=True)

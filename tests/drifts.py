@@ -291,11 +291,13 @@ def unknown_status_is_nothing(ask: Ask, environ: Environ) -> Answer:
     return answer
 
 
-def status_in_any_case(ask: Ask, environ: Environ) -> Answer:
-    lowered = [
-        (name, value.lower() if name == "status" else value) for name, value in query_of(environ)
+def status_as_written(ask: Ask, environ: Environ) -> Answer:
+    """Refuses a status that is not in lower case, as if it were another word."""
+    spelt = [
+        (name, "other" if name == "status" and value != value.lower() else value)
+        for name, value in query_of(environ)
     ]
-    return ask(with_query(environ, lowered) if len(lowered) == 1 else environ)
+    return ask(with_query(environ, spelt) if len(spelt) == 1 else environ)
 
 
 def first_of(names: Collection[str]) -> Drift:

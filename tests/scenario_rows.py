@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mockbm import ScenarioError
-from mockbm.loading import load_scenarios
+from mockbm.core.scenario import Scenario
+from mockbm.core.session import Session
+from mockbm.core.times import Clock, moment
+from mockbm.files.directory import load_scenarios
 
 LEFT_OUT = "(left out)"
 """Stands for a property that the answer does not have."""
@@ -30,7 +34,7 @@ def refused(name: str, content: str | bytes, *lines: str) -> Row:
 
 
 def served(name: str, content: str | bytes, *releases: dict[str, Any]) -> Row:
-    """A file with this many releases; each answers the properties given, and maybe others."""
+    """A file with this many releases; each answers these properties, and maybe others."""
     return Row(name, content, list(releases))
 
 
@@ -40,15 +44,24 @@ def one(*lines: str) -> str:
     return "\n".join(["releases:", *required, *(f"  {line}" for line in lines), ""])
 
 
+def body(scenario: Scenario, calls: int = 0) -> bytes:
+    """The answer with all releases of a scenario, after so many calls, by a stopped clock."""
+    clock = Clock(moment("2024-03-04T12:00:00.0000000Z"))
+    session = Session("t", "", scenario.name, scenario.name, clock, clock.now())
+    session.load(scenario)
+    session.counts.calls = calls
+    session.advance()
+    return session.table("releases").select({}).body
+
+
 def outcome(directory: Path, content: str | bytes) -> list[Any]:
     """The problem lines of a file, or its releases as they are answered."""
     raw = content if isinstance(content, bytes) else content.encode()
     (directory / "t.yaml").write_bytes(raw)
     try:
-        releases = load_scenarios(directory)["t"].releases
+        answer: list[Any] = json.loads(body(load_scenarios(directory)["t"]))
     except ScenarioError as error:
         return problem_lines(error, directory)
-    answer: list[Any] = json.loads(releases.body(range(len(releases))))
     return answer
 
 
@@ -74,28 +87,34 @@ def write(directory: Path, files: dict[str, str]) -> None:
         path.write_text(content, encoding="utf-8")
 
 
-LOAD = """
-import sys
-from pathlib import Path
-from mockbm import ScenarioError
-from mockbm.loading import load_scenarios
-try:
-    for scenario in load_scenarios(Path(sys.argv[1])).values():
-        body = scenario.releases.body(range(len(scenario.releases)))
-        print(ascii((scenario.name, scenario.description, scenario.api_keys, body)))
-except ScenarioError as error:
-    print(error)
-"""
+def load_in_processes(directory: Path, hashes: Sequence[str]) -> list[str]:
+    """What a fresh Python prints for a directory, once with each seed of its hashes."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(directory)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in hashes
+    ]
+    try:
+        return [process.communicate(timeout=30)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
-def load_in_a_process(directory: Path, hashes: str = "0") -> str:
-    """What a fresh Python prints for a directory, with this seed of its hashes."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(directory)],
-        env={**os.environ, "PYTHONHASHSEED": hashes},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-        timeout=30,
-    )
-    return done.stdout
+def print_scenarios(directory: Path) -> None:
+    """Print all that the scenarios of a directory say, or their problems."""
+    try:
+        for scenario in load_scenarios(directory).values():
+            settings = (scenario.name, scenario.description, scenario.api_keys)
+            print(ascii((*settings, scenario.fingerprint, body(scenario))))
+    except ScenarioError as error:
+        print(error)
+
+
+if __name__ == "__main__":
+    print_scenarios(Path(sys.argv[1]))

@@ -27,6 +27,9 @@ REASONS = re.compile(
     # Of a whole scenario: one place of it does not fit another.
     "|an id occurs once|no scenario is called|has no release with the id|contradicts"
     "|only a release with status: canceled has this"
+    # Of what a call names: it does not exist, or cannot be changed like that.
+    r"|no (application|release|build) has|is missing; |is there already|has a release .* already"
+    r"|the build is|release .* is (active|canceled|deployed)|has no stage"
     # Of an integer: a text of digits has no value, and 2.0 is 2.
     r"|does not fit in 32 bits|\d\.0'? is not an integer|is below [01]|allowed is \d+ to \d+$"
 )

@@ -17,7 +17,7 @@ from test_page_in_browser import chromium
 
 from mockbm import MockServer
 
-PICTURE = Path(__file__).parents[1] / "mockbm" / "page" / "screenshot.png"
+PICTURE = Path(__file__).parents[1] / "mockbm" / "web" / "page" / "screenshot.png"
 
 
 def ask(server: MockServer, key: str = "abc12345", **parameters: str) -> None:

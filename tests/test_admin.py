@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from mockbm import MockServer, __version__
-from mockbm.loading import shipped_scenarios
+from mockbm.files.directory import shipped_scenarios
 
 NAMES = sorted(path.stem for path in shipped_scenarios().glob("*.yaml"))
 
@@ -65,13 +65,19 @@ def test_switch_and_reset(server: MockServer) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "more", "status", "detail"),
     [
-        ("GET", "/scenarios/emtpy", {}, 404, "did you mean empty? There are: bad-request, conn"),
+        (
+            "GET",
+            "/scenarios/emtpy",
+            {},
+            404,
+            "did you mean empty? There are: approval, bad-re",
+        ),
         (
             "PUT",
             "/scenario",
             {"json": {"name": "qqqqq"}},
             404,
-            "called 'qqqqq'; There are: bad-",
+            "called 'qqqqq'; There are: approval, bad-",
         ),
         ("PUT", "/scenario", {"json": {"name": "empty", "x": 1}}, 400, "x: unknown property"),
         (
@@ -128,7 +134,7 @@ def test_an_unknown_scenario_lists_the_names(server: MockServer) -> None:
 
 
 def test_health(server: MockServer) -> None:
-    """Health tells the version and what is active, and leaves the product's /health alone."""
+    """Health tells the version and what is active; the product's own /health is another."""
     found = admin(server, "GET", "/health").json()
     assert found.pop("uptime") >= 0
     assert found.pop("loaded").endswith("Z")
@@ -142,7 +148,8 @@ def test_health(server: MockServer) -> None:
         "scenarios": len(NAMES),
         "sessions": 0,
     }
-    assert requests.get(f"{server.url}/health", timeout=10).status_code == 404
+    product = requests.get(f"{server.url}/health", timeout=10)
+    assert (product.status_code, product.json()["applicationName"]) == (200, "BuildMaster")
 
 
 def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import requests
 from scenario_rows import LEFT_OUT
 
 from mockbm import MockServer
-from mockbm.session import Session
+from mockbm.core.mock import LocalSession
 
 NOON = "2024-03-04T12:00:00Z"
 REQUIRED = {"number": "1.0", "applicationId": 1, "applicationName": "Shop"}
 
 
-def ask(url: str, key: str, **parameters: str) -> requests.Response:
+def get(url: str, key: str, **parameters: str) -> requests.Response:
     headers = {"X-ApiKey": key}
     return requests.get(f"{url}/api/releases", params=parameters, headers=headers, timeout=10)
 
@@ -27,17 +27,17 @@ def release(*changes: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"id": 1, **REQUIRED, **more, "changes": list(changes)}
 
 
-def opened(server: MockServer, *releases: dict[str, Any]) -> Session:
-    """A session of its own with these releases, whose clock stands at noon."""
+def opened(server: MockServer, *releases: dict[str, Any]) -> LocalSession:
+    """A session of its own with these releases, whose clock is stopped at noon."""
     session = server.open_session()
     session.set_clock(NOON)
     session.use_values({"releases": list(releases)})
     return session
 
 
-def seen(server: MockServer, session: Session, *names: str) -> list[list[Any]]:
+def seen(server: MockServer, session: LocalSession, *names: str) -> list[list[Any]]:
     """What one answer says: of each release, these properties."""
-    answer = ask(server.url, session.api_key)
+    answer = get(server.url, session.api_key)
     assert answer.status_code == 200, answer.text
     return [[item.get(name, LEFT_OUT) for name in names] for item in answer.json()]
 
@@ -87,7 +87,7 @@ def test_steps_of_a_release(shared: MockServer, name: str) -> None:
         for advance, expected in steps:
             session.advance_clock(advance)
             assert seen(shared, session, "status", "furthestBuildNumber") == [expected]
-        session.set_clock(NOON)  # begins the scenario anew
+        session.set_clock(NOON)  # restarts the scenario
 
 
 def test_calls_are_answers_with_releases(shared: MockServer) -> None:
@@ -103,14 +103,14 @@ def test_calls_are_answers_with_releases(shared: MockServer) -> None:
         ({"status": "canceled"}, 503),
         ({"status": "deployed"}, 200),
     ):
-        assert ask(shared.url, session.api_key, **parameters).status_code == status
+        assert get(shared.url, session.api_key, **parameters).status_code == status
     assert seen(shared, session, "status") == [["deployed"]]
-    assert ask(shared.url, session.api_key, status="active").json() == []
-    assert len(ask(shared.url, session.api_key, status="deployed").json()) == 1
+    assert get(shared.url, session.api_key, status="active").json() == []
+    assert len(get(shared.url, session.api_key, status="deployed").json()) == 1
 
 
 def test_canceled_and_back(shared: MockServer) -> None:
-    """A release is canceled by somebody at some time, or by the defaults, and both go with it."""
+    """A release is canceled by a person at some time, or by the defaults, and both go with it."""
     session = opened(
         shared,
         release(
@@ -150,8 +150,8 @@ def test_older_names_follow(shared: MockServer) -> None:
         ["1.1", "1.1", "1.1", "1.1", 8, "2", LEFT_OUT],
         ["1.1", "Easter", "1.1", "Easter", 8, "2", 9],
     ]
-    assert len(ask(shared.url, session.api_key, releaseName="easter").json()) == 1
-    assert ask(shared.url, session.api_key, releaseNumber="1.0").json() == []
+    assert len(get(shared.url, session.api_key, releaseName="easter").json()) == 1
+    assert get(shared.url, session.api_key, releaseNumber="1.0").json() == []
 
 
 def test_older_names_change_releases(shared: MockServer) -> None:
@@ -175,7 +175,7 @@ def test_older_names_change_releases(shared: MockServer) -> None:
 
 
 def test_several_releases_change_on_their_own(shared: MockServer) -> None:
-    """Each release keeps to its own changes; absent ones are in no answer and match no filter."""
+    """Each release has its own changes; absent ones are in no answer and match no filter."""
     session = opened(
         shared,
         release({"after": "2 calls", "status": "deployed"}, id=3),
@@ -191,7 +191,7 @@ def test_several_releases_change_on_their_own(shared: MockServer) -> None:
     assert seen(shared, session, "id", "status") == [[3, "deployed"], [2, "active"], both[1]]
     session.advance_clock("1m")
     assert seen(shared, session, "id", "status") == [[3, "deployed"], both[1]]
-    gone = ask(shared.url, session.api_key, releaseId="4")
+    gone = get(shared.url, session.api_key, releaseId="4")
     assert gone.json() == []
     assert gone.headers["X-Mockbm-Explain"].startswith("2 releases; releaseId=4: 0")
 
@@ -231,14 +231,14 @@ def test_changes_are_a_sessions_own(server: MockServer) -> None:
     assert seen(server, one_, "status") == first
     two.use("deploy-in-progress")
     assert [seen(server, two, "status") for _ in range(4)] == [first, first, first, last]
-    pinned = [ask(server.url, "abc12345@deploy-in-progress").json() for _ in range(4)]
+    pinned = [get(server.url, "abc12345@deploy-in-progress").json() for _ in range(4)]
     assert [answer[0]["status"] for answer in pinned] == ["active"] * 3 + ["deployed"]
     entries = server.mock.default.requests()
     assert [entry.scenario for entry in entries] == ["deploy-in-progress"] * 4
 
 
 def test_steps_happen_once_among_threads(shared: MockServer) -> None:
-    """16 threads ask 20 times each: so many see each step as it lasts, and nobody one go back."""
+    """Of 16 threads with 20 requests each, each step is seen as often as it lasts, and in order."""
     changes = [
         {"after": f"{calls} calls", "furthestBuildId": number}
         for number, calls in enumerate((40, 41, 100, 250), 1)
@@ -265,11 +265,11 @@ def test_shipped_scenarios_that_change(server: MockServer) -> None:
     """`deploy-in-progress` deploys after three answers, `release-appears` appears after two."""
     server.use("deploy-in-progress")
     names = ("status", "furthestBuildId", "furthestBuildNumber", "furthestPackageNumber")
-    answers = [ask(server.url, "abc12345").json() for _ in range(5)]
+    answers = [get(server.url, "abc12345").json() for _ in range(5)]
     found = [[answer[0][name] for name in names] for answer in answers]
     assert found == [["active", 4, "1", "1"]] * 3 + [["deployed", 5, "2", "2"]] * 2
     server.use("release-appears")
-    answers = [ask(server.url, "abc12345").json() for _ in range(4)]
+    answers = [get(server.url, "abc12345").json() for _ in range(4)]
     assert [[item["id"] for item in answer] for answer in answers] == [[1], [1], [2, 1], [2, 1]]
 
 
@@ -284,7 +284,7 @@ def test_a_broken_connection_is_no_call(server: MockServer) -> None:
     session.use_values({"releases": [changing], "faults": faults})
     for _ in range(2):
         with pytest.raises(requests.ConnectionError):
-            ask(server.url, session.api_key)
-    found = [ask(server.url, session.api_key).json()[0]["status"] for _ in range(2)]
+            get(server.url, session.api_key)
+    found = [get(server.url, session.api_key).json()[0]["status"] for _ in range(2)]
     assert found == ["active", "deployed"]
     assert [entry.status for entry in session.requests()] == [0, 0, 200, 200]

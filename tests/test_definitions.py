@@ -13,12 +13,14 @@ FAULT_WORDS = {
     "duration": "is not a duration; "
     "write a number and one of ms, s, m, h, d, w, such as 250ms or 2d",
     "rate": "is not a rate; write 5/s, 100/m or 1000/h",
-    "known": "known are when, after, times, delay, respond, connection, rate",
+    "known": "known are after, times, delay, respond, connection, rate, when",
     "nothing": "3:5: faults[0]: does nothing; give delay, respond, connection or rate",
     "kinds": "is not one of reset, empty, truncate, malformed",
     "status": "is no status of an answer; allowed is 200 to 599",
     "headers": "faults[0].respond.headers",
     "integer": "is not an integer; write decimal digits only",
+    "together": "given together with releaseId; give at most one of releaseId, releaseNumber, "
+    "releaseName",
 }
 # The lines of a fault, parted by `|`, and below it everything that is wrong with it.
 FAULT_DEFINITIONS = """
@@ -35,7 +37,7 @@ delay: 1s|tims: 2
 delay: 1s|zzz: 2
     4:5: faults[0].zzz: unknown property; $known
 when: x|delay: 1s
-    3:11: faults[0].when: expected named properties (name: value)
+    3:11: faults[0].when: expected parameters, such as {status: active}
 when: {statsu: active}|delay: 1s
     3:12: faults[0].when.statsu: unknown parameter; did you mean status?
 when: {status: odd, releaseId: x}|delay: 1s
@@ -43,6 +45,9 @@ when: {status: odd, releaseId: x}|delay: 1s
     3:36: faults[0].when.releaseId: 'x' $integer
 when: {pipelineId: 1}|delay: 1s
     3:12: faults[0].when.pipelineId: was dropped in BuildMaster 6.2; filter by pipelineName
+when: {releaseId: 1, status: odd, releaseName: a}|delay: 1s
+    3:34: faults[0].when.status: 'odd' is not one of active, canceled, deployed
+    3:52: faults[0].when.releaseName: $together
 after: -1|delay: 1s
     3:12: faults[0].after: is below 0
 times: 0|delay: 1s
@@ -58,7 +63,7 @@ delay: -1s
 delay: [1s]
     3:12: faults[0].delay: a list $duration
 delay: 2h
-    3:12: faults[0].delay: is over an hour, which no client waits for
+    3:12: faults[0].delay: is over an hour, longer than any client waits
 delay: {min: 1s}
     3:12: faults[0].delay.max: is missing; add max: ...
 delay: {min: 2s, max: 1s}
@@ -108,7 +113,7 @@ respond: {status: 50}|connection: reset|after: soon
 
 
 def rows(table: str, words: Mapping[str, str], write: Callable[..., str]) -> list[Row]:
-    """The rows of such a table, whose words stand for texts; `write` makes a file of lines."""
+    """The rows of such a table, with words in the place of texts; `write` makes a file of lines."""
     found: list[Row] = []
     for line in Template(table).substitute(words).strip().splitlines():
         if line.startswith(" "):
@@ -130,7 +135,7 @@ FAULTS = [
     refused("no list, but a fault", "releases: []\nfaults: {delay: 1s}\n", A_LIST),
     served("nulls", with_fault("respond: {status: 503}", "connection:", "delay:")),
     served(
-        "a null beside a filter of its group",
+        "a null and a filter of its group",
         with_fault("when: {applicationId: 1, applicationName: }", "delay: 1s"),
     ),
     served("none", "releases: []\nfaults: []\n"),
@@ -139,22 +144,22 @@ FAULTS = [
 
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.id)
 def test_a_fault_is_checked(row: Row, tmp_path: Path) -> None:
-    """What is wrong with a fault is told before the start, with its place and what to write."""
+    """What is wrong with a fault is reported before the start, with its place and what to write."""
     assert answered(row, tmp_path) == row.expected
 
 
-def test_every_bad_header_is_told(tmp_path: Path) -> None:
-    """Where several headers are wrong, all of them are told at once."""
+def test_every_bad_header_is_reported(tmp_path: Path) -> None:
+    """Where several headers are wrong, all of them are reported at once."""
     content = with_fault("respond: {status: 503, headers: {'a b': c, Date: x, Y: é}}")
     found = "".join(outcome(tmp_path, content))
     assert [name in found for name in ("a b:", "Date:", "Y:")] == [True, True, True]
 
 
 CHANGE_WORDS = {
-    "after": "says no moment; write `3 calls`, or a duration such as 30s or 2d",
+    "after": "is not a moment; write `3 calls`, or a duration such as 30s or 2d",
     "sort": "comes before the change above it; sort the changes",
     "only": "only a release with status: canceled has this",
-    "how": "is no relative date; write now, now-3d or now+2w; units are ms, s, m, h, d, w",
+    "how": "is not a relative date; write now, now-3d or now+2w; units are ms, s, m, h, d, w",
     "unit": "write a number and one of ms, s, m, h, d, w, such as 250ms or 2d",
     "most": "allowed are a hundred years at most",
     "at": "releases[0].changes",
@@ -178,7 +183,7 @@ changes: [{after: 3, status: active}]
 changes: [{after: -3 calls, status: active}]
     6:21: $at[0].after: '-3 calls' $after
 changes: [{after: 9999w, status: active}]
-    6:21: $at[0].after: '9999w' says no moment; $most
+    6:21: $at[0].after: '9999w' is not a moment; $most
 changes: [{after: [1], status: active}]
     6:21: $at[0].after: a list $after
 changes: [{after: 1 call, stauts: x}]
@@ -214,9 +219,9 @@ targetDate: now - 3d
 targetDate: nowish
     6:15: releases[0].targetDate: 'nowish' $how
 targetDate: now+2y
-    6:15: releases[0].targetDate: 'now+2y' is no relative date; $unit
+    6:15: releases[0].targetDate: 'now+2y' is not a relative date; $unit
 targetDate: now+6000w
-    6:15: releases[0].targetDate: 'now+6000w' is no relative date; $most
+    6:15: releases[0].targetDate: 'now+6000w' is not a relative date; $most
 """
 
 CHANGES = [
@@ -224,7 +229,7 @@ CHANGES = [
     served(
         "an older name, changed to another value under its newer one",
         one("furthestPackageId: 3", "changes: [{after: 0s, furthestBuildId: 4}]"),
-        {"furthestBuildId": 3, "furthestPackageId": 3},
+        {"furthestBuildId": 4, "furthestPackageId": 4},
     ),
     served(
         "an older name in a change",
@@ -236,5 +241,5 @@ CHANGES = [
 
 @pytest.mark.parametrize("row", CHANGES, ids=lambda row: row.id)
 def test_a_change_is_checked(row: Row, tmp_path: Path) -> None:
-    """What is wrong with changes and dates is told before the start, with its place."""
+    """What is wrong with changes and dates is reported before the start, with its place."""
     assert answered(row, tmp_path) == row.expected

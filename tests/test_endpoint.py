@@ -1,16 +1,25 @@
-"""`/api/releases` over a real socket: the table of requests, and what an answer looks like."""
+"""`/api/releases`, in every way that leads there: the table of requests, and what is answered."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
-from clients import CLIENTS, Client, with_requests
+from clients import CLIENTS, Answer, Client, with_requests
+from commands import BIN, free_port, running
 from endpoint_table import JSON, KEY, TABLE, Row
 
 from mockbm import MockServer, create_app
+
+Send = Callable[[str, str, Mapping[str, str], "bytes | None"], Any]
+"""Takes method, target, headers and body; gives status, headers and body."""
 
 TYPES = {200: "application/json; charset=utf-8", 400: "text/plain; charset=utf-8"}
 
@@ -88,15 +97,108 @@ WHOLE = {
 """A release with every property there is, in the order of the response."""
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
-def test_answer(row: Row, client: Client, shared: MockServer) -> None:
-    """Every client gets the answer that the table promises."""
-    shared.use(row.scenario)
-    target = f"{shared.url}{row.path}" + (f"?{row.query}" if row.query else "")
+COMPARED = ("content-type", "content-length", "allow")
+"""Headers that are the same in every way, with those that begin with `X-Mockbm-`."""
 
-    answer = client(row.method, target, row.headers, row.body)
 
+def take(
+    method: str, target: str, headers: Mapping[str, str], body: bytes | None, send: Send
+) -> Answer:
+    """An answer with the headers that are compared."""
+    status, fields, content = send(method, target, headers, body)
+    found = {name.lower(): value for name, value in fields}
+    kept = {n: v for n, v in found.items() if n in COMPARED or n.startswith("x-mockbm-")}
+    return Answer(status, kept, content)
+
+
+def through_flask() -> Iterator[Send]:
+    """Ask Flask's test client, without a socket."""
+    client = create_app().test_client()
+
+    def send(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Any:
+        path, _, query = target.partition("?")
+        answer = client.open(path, method=method, query_string=query, headers=headers, data=body)
+        return answer.status_code, [*answer.headers], answer.data
+
+    yield send
+
+
+def over_a_socket(url: str) -> Iterator[Send]:
+    """Ask a server over one connection, with no header but those of the request."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection.connect()
+    socket = connection.sock
+
+    def send(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Any:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        content = answer.read()
+        assert connection.sock is socket, "the connection does not stay open"
+        return answer.status, answer.getheaders(), content
+
+    yield send
+    connection.close()
+
+
+def through_mock_server() -> Iterator[Send]:
+    with MockServer() as server:
+        yield from over_a_socket(server.url)
+
+
+def through_gunicorn() -> Iterator[Send]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ("--threads=2", "--keep-alive=20", "--limit-request-line=0")
+    with running(str(BIN / "gunicorn"), *options, f"--bind=127.0.0.1:{port}", "wsgi:app", url=url):
+        yield from over_a_socket(url)
+
+
+WAYS = {"Flask": through_flask, "MockServer": through_mock_server, "gunicorn": through_gunicorn}
+if importlib.util.find_spec("gunicorn") is None:  # which Windows does not have
+    del WAYS["gunicorn"]
+
+
+class Played(NamedTuple):
+    """What the whole table got in one way: the answers, by row, and the entries of the journal."""
+
+    answers: dict[str, Answer]
+    entries: list[dict[str, Any]]
+
+
+def play(send: Send) -> Played:
+    """Send all rows to one mock, each in its scenario."""
+    answers, active = {}, "documented"
+    send("DELETE", "/__admin/requests", {}, None)
+    for row in TABLE:
+        if row.scenario != active:
+            active = row.scenario
+            switch = json.dumps({"name": active}).encode()
+            status, _, _ = send("PUT", "/__admin/scenario", JSON, switch)
+            assert status == 200
+        target = row.path + (f"?{row.query}" if row.query else "")
+        answers[row.id] = take(row.method, target, row.headers, row.body, send)
+    _, _, journal = send("GET", "/__admin/requests", {}, None)
+    entries = json.loads(journal)["requests"]
+    return Played(answers, [{**entry, "time": "", "duration": 0} for entry in entries])
+
+
+@pytest.fixture(scope="module")
+def played() -> dict[str, Played]:
+    """The whole table in every way."""
+    found = {}
+    for name, way in WAYS.items():
+        with contextmanager(way)() as send:
+            found[name] = play(send)
+    return found
+
+
+def check(row: Row, answer: Answer) -> None:
+    """Fail unless an answer is what the table promises."""
     assert answer.status == row.status, answer.body
     assert answer.headers["x-mockbm-scenario"] == row.scenario
     if row.status in TYPES:
@@ -115,6 +217,47 @@ def test_answer(row: Row, client: Client, shared: MockServer) -> None:
         text = answer.body.decode()
         assert row.expected in text
         assert text == row.expected or not row.expected.endswith("\n")
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+def test_answer(row: Row, played: dict[str, Played]) -> None:
+    """Each way gives the answer that the table promises, and all of them the same bytes."""
+    answers = {name: found.answers[row.id] for name, found in played.items()}
+    for answer in answers.values():
+        check(row, answer)
+    assert answers == dict.fromkeys(answers, answers["Flask"])
+
+
+def test_the_journal_is_the_same(played: dict[str, Played]) -> None:
+    """All ways leave the same entries, but for times and durations."""
+    expected = played["Flask"].entries
+    assert [entry["status"] for entry in expected] == [row.status for row in TABLE]
+    for name in played:
+        for entry, of_flask in zip(played[name].entries, expected, strict=True):
+            assert entry == of_flask, name
+
+
+SENT_DIFFERENTLY = (
+    *("no filter", "global pipeline", "signs of a query", "very many leading zeros"),
+    *("an Arabic digit in the query", "an unknown name of two lines", "all empty"),
+    *("POST with a query", "JSON in a POST", "JSON in a GET", "JSON without a type, GET"),
+    *("an empty body that says it is JSON", "JSON in Latin-1", "JSON that is not UTF-8"),
+    *("a form in a GET", "an empty form", "a multipart form", "a form without a type"),
+    *("key with Basic", "an empty header", "no key in a POST", "a wrong key and a great body"),
+    *("path in capitals", "two slashes inside", "two slashes at the end"),
+    *("HEAD", "HEAD of a bad request", "OPTIONS", "PUT", "DELETE"),
+)
+"""Rows in which clients have a way of their own: of the target, the body, the headers, the verb."""
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("name", SENT_DIFFERENTLY)
+def test_answer_to_a_client(name: str, client: Client, shared: MockServer) -> None:
+    """Every HTTP client gets the answer that the table promises."""
+    (row,) = (row for row in TABLE if row.id == name)
+    shared.use(row.scenario)
+    target = f"{shared.url}{row.path}" + (f"?{row.query}" if row.query else "")
+    check(row, client(row.method, target, row.headers, row.body))
 
 
 @pytest.mark.parametrize("query", ["?status=active", "?status=x", ""])
@@ -221,7 +364,7 @@ def test_keys_of_a_scenario(keys: list[str], statuses: list[int], tmp_path: Path
         ("releaseId=5&releaseNumber=1.0.0&releaseName=First", [5]),
         ("releaseNumber=1.0.0&releaseName=First", [5]),
         ("status=active&status=active", 400),
-        ("status=Active", 400),
+        ("status=Activ", 400),
         ("applicationId=2.0&colour=red", 400),
     ],
 )

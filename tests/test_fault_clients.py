@@ -10,13 +10,12 @@ import httpx
 import pytest
 import requests
 import urllib3
-from conftest import WITHOUT
 from test_cli import serving
 from test_faults import UNAVAILABLE, ask, opened
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from mockbm import MockServer
-from mockbm.faults import CONNECTIONS
+from mockbm.core.faults import CONNECTIONS
 
 
 def with_requests(url: str, key: str, timeout: float) -> int:
@@ -84,17 +83,14 @@ SEEN = {
 }
 
 
-SERVERS = ["MockServer", "waitress", pytest.param("uvicorn", marks=WITHOUT)]
-
-
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=["MockServer", "mockbm serve"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A mock that listens: in this process, and `mockbm serve` with each of its servers."""
+    """A mock that listens: in this process, and in one of its own."""
     if request.param == "MockServer":
         with MockServer() as server:
             yield server.url
     else:
-        with serving("--port", "0", "--log", "off", "--server", request.param) as (_, line):
+        with serving("--port", "0", "--log", "off") as (_, line):
             yield line.split()[3]
 
 

@@ -1,15 +1,16 @@
-"""Selecting and ordering against an oracle too simple to be wrong: look at every release."""
+"""Selecting, ordering and changing against an oracle too simple to be wrong: every release."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mockbm.releases import ReleaseSchema, completed
-from mockbm.selection import FilterSchema, Releases
+from mockbm.endpoints.releases import FilterSchema, ReleaseSchema, completed
+from mockbm.files.directory import inline_scenario
 
 SELECTS_BY = {
     "applicationId": "applicationId",
@@ -45,6 +46,9 @@ releases = st.fixed_dictionaries(
     optional={"name": texts, "pipelineName": texts, "status": statuses},
 )
 instances = st.lists(releases, max_size=12, unique_by=lambda release: release["id"])
+few_ids = st.integers(min_value=1, max_value=3)
+writes = st.lists(st.builds(lambda row, id_: {**row, "id": id_}, releases, few_ids) | few_ids)
+"""Releases that a session adds or replaces, and ids of those that it removes."""
 
 
 @st.composite
@@ -59,7 +63,7 @@ def filter_sets(draw: st.DrawFn, instance: list[dict[str, Any]]) -> dict[str, An
 
 
 def matches(release: dict[str, Any], filters: dict[str, Any]) -> bool:
-    """Whether a release, as the scenario writes it, has every value that is asked for."""
+    """Whether a release, as the scenario writes it, has every value of the filters."""
     full = {"name": release["number"], "status": "active", **release}
     for name, wanted in filters.items():
         if SELECTS_BY[name] not in full:
@@ -70,7 +74,7 @@ def matches(release: dict[str, Any], filters: dict[str, Any]) -> bool:
 
 
 def newest_first(instance: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The releases by moment, then id, descending: the greatest that is left, again and again."""
+    """The releases by moment, then id, descending: each time the greatest that is left."""
     left, ordered = list(instance), []
     while left:
         newest = left[0]
@@ -83,24 +87,58 @@ def newest_first(instance: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return ordered
 
 
-@settings(max_examples=400, deadline=None, database=None)
-@given(data=st.data(), instance=instances, as_written=st.booleans())
+def loaded(instance: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Releases as they are written in a file, complete."""
+    return list(completed(ReleaseSchema(many=True).load(instance)))
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(data=st.data(), instance=instances, writes=writes, as_written=st.booleans())
 def test_selection_is_a_scan_of_all_releases(
-    data: st.DataObject, instance: list[dict[str, Any]], as_written: bool
+    data: st.DataObject,
+    instance: list[dict[str, Any]],
+    writes: list[dict[str, Any] | int],
+    as_written: bool,
 ) -> None:
-    """The releases answered are the ones that match every filter, in the scenario's order."""
-    filters = data.draw(filter_sets(instance), label="filters")
-    loaded = list(completed(ReleaseSchema(many=True).load(instance)))
-    compiled = Releases(loaded, as_written=as_written)
-    as_asked = FilterSchema(strict=False).load(
-        {name: str(value) for name, value in filters.items()}
-    )
+    """The releases answered are the ones that match every filter, in the scenario's order.
 
-    answer = json.loads(compiled.body(compiled.select(as_asked).positions))
+    The explanation counts them filter by filter. All this also after a session has written some of
+    its own, of which the scenario's table knows nothing.
+    """
+    order = "as-written" if as_written else "newest-first"
+    shared = inline_scenario({"releases": instance, "order": order}).tables["releases"]
+    table = shared.fork()
+    rows = {row["id"]: row for row in loaded(instance)}
+    written = {release["id"]: release for release in instance}
+    for write in writes:
+        if isinstance(write, int):
+            table.remove(write)
+            rows.pop(write, None)
+            written.pop(write, None)
+        else:
+            (rows[write["id"]],) = loaded([write])
+            table.put(rows[write["id"]])
+            written[write["id"]] = write
+    before = [write for write in writes if isinstance(write, dict)]
+    filters = data.draw(filter_sets([*written.values(), *before]), label="filters")
+    texts = {name: str(value) for name, value in filters.items()}
 
-    ordered = instance if as_written else newest_first(instance)
+    selection = table.select(FilterSchema().read(texts, strict=False))
+
+    places = [release["id"] for release in instance]
+    others = sorted(written.keys() - {*places})
+    in_order = [written[id_] for id_ in (*places, *others) if id_ in written]
+    ordered = in_order if as_written else newest_first(in_order)
     expected = [release["id"] for release in ordered if matches(release, filters)]
-    by_id = {release["id"]: release for release in loaded}
-    assert [release["id"] for release in answer] == expected
-    assert answer == [by_id[id_] for id_ in expected]
-    assert len(compiled) == len(instance)
+    assert list(selection.ids) == expected
+    assert json.loads(selection.body) == [rows[id_] for id_ in expected]
+    first, *steps = selection.explanation.split("; ")
+    assert first.startswith(f"{len(written)} release")
+    for number, step in enumerate(steps, 1):
+        so_far = dict(list(filters.items())[:number])
+        left = sum(matches(release, so_far) for release in written.values())
+        assert re.search(rf": {left}\b", step)
+    assert len(steps) == len(filters)
+    assert len(table) == len(written)
+    assert all((id_ in table) == (id_ in written) for id_ in range(-1, 13))
+    assert len(shared) == len(instance)

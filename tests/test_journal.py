@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import requests
+from flask import Flask
 
-from mockbm import MockServer
-from mockbm.keys import session_id
+from mockbm import MockServer, create_app
 
 KEY = "abc12345"
 RELEASE = {"id": 1, "number": "1.10", "applicationId": 1, "applicationName": "A"}
@@ -54,13 +54,13 @@ def test_an_entry_tells_the_whole_request(server: MockServer) -> None:
         "explanation": "7 releases; applicationId=3: 4; status=active: 2",
         "ignored": [],
         "notes": [
-            "a further API key, in the query, is passed over",
-            "releaseName is empty, so it is not given",
+            "releaseName is empty, so it counts as left out",
+            "a further API key, in the query, is ignored",
         ],
     }
 
 
-EXITS = [
+EXITS: list[tuple[str, str, dict[str, Any], int]] = [
     ("GET", "/api/releases", {}, 200),
     ("HEAD", "/api/releases", {}, 200),
     ("GET", "/api/releases?status=new", {}, 400),
@@ -82,10 +82,10 @@ def test_an_entry_has_the_answer(tmp_path: Any) -> None:
     )
     (tmp_path / "many.yaml").write_text("generate: {releases: 100}\n")
     with MockServer(tmp_path, "many") as server:
-        key = server.open_session("many").api_key
-        for _ in range(3):  # the last of which is remembered
+        session = server.open_session("many")
+        key = session.api_key
+        for _ in range(3):
             sent = ask(server, "/api/releases", headers={"X-ApiKey": key}).content
-        session = server.mock.session(session_id(key))
         for entry in session.requests():
             assert (entry.answer, entry.size) == (sent[:4096].decode(), len(sent))
         assert len(sent) > 40_000
@@ -179,63 +179,76 @@ def test_long_things_are_cut(server: MockServer) -> None:
     assert all(len(json.dumps(entry)) < 5_000 for entry in journal(server))
 
 
-WHERE_A_KEY_COMES = {
-    "header": {"headers": {"X-ApiKey": "{key}"}},
+KEY_IN_HEADER = {"X-ApiKey": "{key}"}
+LET_IN = {"X-ApiKey": "the-key-that-lets-in"}
+WHERE_A_KEY_COMES: dict[str, dict[str, Any]] = {
+    "header": {"headers": KEY_IN_HEADER},
     "basic": {"headers": {"Authorization": "Basic {basic}"}},
     "query": {"query": "?key={key}"},
     "query, other name": {"query": "?API_Key={key}"},
     "form": {"data": "key={key}"},
+    "multipart form": {"files": {"api_key": [None, "{key}"]}},
     "JSON": {"json": {"API_Key": "{key}"}},
-    "misspelt query": {"query": "?apikey={key}"},
-    "misspelt JSON": {"json": {"X-ApiKey": "{key}"}},
-    "as a value too": {"headers": {"X-ApiKey": "{key}"}, "query": "?releaseName={key}"},
-    "as a bad value": {"headers": {"X-ApiKey": "{key}"}, "query": "?releaseId={key}"},
-    "as a name": {"headers": {"X-ApiKey": "{key}"}, "query": "?{key}=1"},
-    "in the path": {"headers": {"X-ApiKey": "{key}"}, "path": "/api/releases/{key}"},
-    "twice": {"headers": {"X-ApiKey": "{key}"}, "query": "?key={key}"},
+    "in all places": {
+        "headers": {**KEY_IN_HEADER, "Authorization": "Basic {basic}"},
+        "query": "?key={key}&API_KEY={key}",
+        "json": {"key": "{key}", "Api_Key": "{key}"},
+    },
     "with a pin": {"headers": {"X-ApiKey": "{key}@empty"}},
     "with a bad pin": {"headers": {"X-ApiKey": "{key}@emtpy"}},
-    "pinned to itself": {"headers": {"X-ApiKey": "{key}@{key}"}},
-    "twice as a value": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}&status={key}"},
-    "in a list": {"headers": {"X-ApiKey": "{key}"}, "json": {"applicationName": ["{key}"]}},
-    "as a status": {"headers": {"X-ApiKey": "{key}"}, "query": "?status={key}"},
-    "under a name like apikey": {"query": "?apikeyy={key}"},
-    "in a long name": {"headers": {"X-ApiKey": "{key}"}, "query": f"?{'x' * 50}{{key}}"},
-    "in a path without a key": {"path": "/api/releases/{key}"},
+    "bearer token": {"headers": {"Authorization": "Bearer {key}"}},
+    "with another user": {"headers": {"Authorization": "Basic {basic}", "X-ApiKey": "x"}},
+    "header, and let in": {"headers": LET_IN, "query": "?key={key}", "json": {"API_Key": "{key}"}},
+    # Under names that no parameter has, but a secret may.
+    "misspelt query": {"query": "?apikey={key}"},
+    "misspelt query, let in": {"headers": LET_IN, "query": "?apikey={key}"},
+    "misspelt JSON": {"headers": LET_IN, "json": {"X-ApiKey": "{key}"}},
+    "under a name like apikey": {"headers": LET_IN, "query": "?my_API-Keyy={key}"},
+    "twice under such a name": {"headers": LET_IN, "query": "?apikey={key}&apikey={key}"},
+    "in two places": {"headers": LET_IN, "query": "?token={key}", "json": {"token": "{key}"}},
+    "in a list": {"headers": LET_IN, "json": {"tokens": ["{key}"], "secret": {"a": "{key}"}}},
+    "in a form": {"headers": LET_IN, "data": "userPassword={key}&client-secret={key}"},
+    "as an authorization": {"headers": LET_IN, "json": {"Authorization": "Bearer {key}"}},
 }
 
 
+LONG_KEY = "very-secret-key-" * 8
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["strict", "lenient"])
+def keyed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """An application with keys of its own."""
+    directory = tmp_path_factory.mktemp("keyed")
+    keys = f"apiKeys: [{LET_IN['X-ApiKey']}, very-secret-key, {LONG_KEY}]"
+    (directory / "empty.yaml").write_text(f"{keys}\nreleases: []\n")
+    return create_app(directory, strict=request.param)
+
+
 @pytest.mark.parametrize("place", WHERE_A_KEY_COMES)
-@pytest.mark.parametrize("kind", ["accepted", "wrong", "long", "session", "ended"])
-def test_no_key_is_ever_written(
-    place: str, kind: str, tmp_path: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """However a key comes, it is in no journal, log, header or error."""
-    long = "very-secret-key-" * 8
-    (tmp_path / "empty.yaml").write_text(f"apiKeys: [very-secret-key, {long}]\nreleases: []\n")
+def test_no_key_is_ever_written(place: str, keyed: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """However a key comes, as what it is, it is in no journal, log, header or error."""
     caplog.set_level(logging.DEBUG, "mockbm")
-    with MockServer(tmp_path, strict=False) as server:
-        session = server.open_session()
-        keys = {"accepted": "very-secret-key", "wrong": "another-secret-key", "long": long}
-        key = keys.get(kind, session.api_key)
-        if kind == "ended":
-            session.end()
+    mock, client = keyed.extensions["mockbm"], keyed.test_client()
+    mock.default.reset()
+    session, ended = mock.open_session(), mock.open_session()
+    ended.end()
+    keys = ("very-secret-key", "another-secret-key", LONG_KEY, session.api_key, ended.api_key)
+    for key in keys:
+        caplog.clear()
         basic = base64.b64encode(f"api:{key}".encode()).decode()
         text = json.dumps(WHERE_A_KEY_COMES[place]).replace("{key}", key)
         call = json.loads(text.replace("{basic}", basic))
         if isinstance(call.get("data"), str):
             call.setdefault("headers", {})["Content-Type"] = "application/x-www-form-urlencoded"
-        path = call.pop("path", "/api/releases") + call.pop("query", "")
-        answer = requests.post(f"{server.url}{path}", timeout=10, **call)
-        written = [answer.text, str(answer.headers), caplog.text]
+        url = f"http://mock/api/releases{call.pop('query', '')}"
+        sent = requests.Request("POST", url, **call).prepare()
+        answer = client.post(sent.path_url, headers=[*sent.headers.items()], data=sent.body)
         shown = ("/requests", "/sessions", "/health", f"/sessions/{session.id}/requests")
-        written += [requests.get(f"{server.url}/__admin{path}", timeout=10).text for path in shown]
-    found = "".join(written)
-    if kind == "wrong" and "headers" not in call and "api/releases/" in path:
-        return  # nobody can know that this word was meant to be a key
-    assert key not in found
-    assert key[:8] not in found, "a part of it is"
-    assert "POST /api/releases" in caplog.text
+        written = [client.get(f"/__admin{path}").text for path in shown]
+        found = "".join([answer.text, str(answer.headers), caplog.text, *written])
+        assert key not in found
+        assert key[:8] not in found, "a part of it is"
+        assert "POST /api/releases" in caplog.text
 
 
 def test_a_client_writes_no_lines_of_its_own(
@@ -257,7 +270,7 @@ def test_an_entry_is_small_whatever_comes(server: MockServer) -> None:
     assert len(answer.text.splitlines()) == 31
     (entry,) = journal(server)
     assert len(entry["parameters"]) == 30
-    assert entry["notes"] == ["870 further parameters are not kept"]
+    assert entry["notes"] == ["870 further ones are not recorded"]
     assert len(json.dumps(entry)) < 30_000
     ask(server, "/api/releases", "POST", json=dict.fromkeys(map(str, range(1_100)), 1))
     assert "more than 1000 are too many" in journal(server)[-1]["explanation"]
@@ -284,7 +297,7 @@ EXPLANATIONS = [
         "applicationName='taxcalculator': 1; status=canceled: 0 (1 without the filters before)",
     ),
     ("?applicationId=33", "7 releases; applicationId=33: 0 (nearest: 3)"),
-    ("?releaseId=40", "7 releases; releaseId=40: 0 (nearest: 4)"),
+    ("?releaseId=40", "7 releases; releaseId=40: 0 (nearest: 7)"),
     ("?releaseId=99", "7 releases; releaseId=99: 0 (nearest: 7)"),
     (
         "?releaseNumber=zzz",
@@ -320,13 +333,15 @@ def test_answers_explain_themselves(server: MockServer, query: str, explanation:
     [
         (
             "/api/release",
-            "mockbm serves GET and POST /api/releases only; did you mean",
+            "BuildMaster has no endpoint at this path; did you mean /api/releases?",
         ),
-        ("/api/builds", "mockbm serves GET and POST /api/releases only"),
+        (
+            "/api/builds",
+            "BuildMaster has no endpoint at this path; did you mean /api/",
+        ),
         (
             "/",
-            "mockbm serves GET and POST /api/releases only; for people, there is a page at "
-            "/__admin/",
+            "BuildMaster has no endpoint at this path; for people, there is a page at /__admin/",
         ),
     ],
 )

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scenario_rows import problem_lines
 
 from mockbm import ScenarioError
-from mockbm.loading import load_scenarios
-from mockbm.scenario import Scenario
+from mockbm.core.scenario import Scenario
+from mockbm.files.directory import load_scenarios
 
 LEAST = '"id": 1, "number": 1, "applicationId": 1, "applicationName": "A"'
 
@@ -25,7 +25,7 @@ def release(more: str) -> str:
 def said(scenario: Scenario) -> object:
     """All that a scenario says."""
     settings = (scenario.description, scenario.api_keys, scenario.order, scenario.faults)
-    return (*settings, scenario.size, [*scenario.definition])
+    return (*settings, scenario.size, [*scenario.records("releases")])
 
 
 def outcome(directory: Path, suffix: str, content: str | bytes) -> object:
@@ -38,14 +38,6 @@ def outcome(directory: Path, suffix: str, content: str | bytes) -> object:
         return said(load_scenarios(directory)["t"])
     except ScenarioError as error:
         return [line.partition(":")[2] for line in problem_lines(error, directory)]
-
-
-def in_yaml(directory: Path, content: str | bytes) -> object:
-    """The same content's outcome in YAML; where that is only about the form, it says JSON."""
-    found = outcome(directory, ".yaml", content)
-    if isinstance(found, list):
-        return [line.replace(": YAML: nested", ": JSON: nested") for line in found]
-    return found
 
 
 SAME = {
@@ -75,7 +67,6 @@ SAME = {
     "a list": '[{"id": 1}]',
     "a text": '"releases"',
     "a number": "12",
-    "null": "null",
     "extends itself": '{"extends":\n "t"}',
     "extends a path": '{"extends": "../t"}',
     "extends what is not there": '{"extends": "documentet", "releases": 5}',
@@ -93,11 +84,7 @@ SAME = {
 @pytest.mark.parametrize("content", SAME.values(), ids=SAME)
 def test_says_the_same_as_in_yaml(content: str | bytes, tmp_path: Path) -> None:
     """What JSON can say means the same in both, problems and their places included."""
-    found = outcome(tmp_path, ".json", content)
-    if content == "null":
-        assert found == ['1:1: file: is empty; the smallest scenario is `{"releases": []}`']
-    else:
-        assert found == in_yaml(tmp_path, content)
+    assert outcome(tmp_path, ".json", content) == outcome(tmp_path, ".yaml", content)
 
 
 spaces = st.sampled_from(["", "", " ", "\n", "\n  ", "\r\n ", " \t"])
@@ -128,7 +115,7 @@ keys = st.sampled_from(
 def objects(names: st.SearchStrategy[str], inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Objects as texts, some with a name that occurs twice."""
     pair = st.builds('{2}"{0}":{2}{1}{3}'.format, names, inner, spaces, spaces)
-    return st.lists(pair, max_size=7).map(lambda pairs: "{" + ",".join(pairs) + "}")
+    return st.lists(pair, max_size=5).map(lambda pairs: "{" + ",".join(pairs) + "}")
 
 
 def lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -137,7 +124,7 @@ def lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return items.map(lambda texts: "[" + ",".join(texts) + "]")
 
 
-values = st.recursive(leaves, lambda inner: lists(inner) | objects(keys, inner), max_leaves=8)
+values = st.recursive(leaves, lambda inner: lists(inner) | objects(keys, inner), max_leaves=5)
 releases = st.builds(
     lambda name, value: "{" + LEAST + f', "{name}": {value}' + "}",
     st.sampled_from(["name", "sequence", "deployables", "extra", "status", "targetDate"]),
@@ -155,7 +142,7 @@ files = st.builds(
 
 
 @settings(
-    max_examples=400,
+    max_examples=150,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -163,96 +150,64 @@ files = st.builds(
 @given(content=files | values)
 def test_any_json_says_the_same_as_in_yaml(content: str, tmp_path: Path) -> None:
     """The same content gives the same scenario, or the same problems in the same places."""
-    found = outcome(tmp_path, ".json", content)
-    if content != "null":  # the row above has its own words for that
-        assert found == in_yaml(tmp_path, content)
+    assume(content != "null")  # in JSON, the smallest scenario is another one
+    assert outcome(tmp_path, ".json", content) == outcome(tmp_path, ".yaml", content)
 
 
-NO_JSON = {
-    "nothing": ("", '1:1: file: is empty; the smallest scenario is `{"releases": []}`'),
-    "blank lines": (" \n\t\n", '1:1: file: is empty; the smallest scenario is `{"releases": []}`'),
-    "a comma at the end": (
-        '{"releases": [\n1,\n]}',
-        "2:2: JSON: nothing comes after this comma; leave it out",
-    ),
-    "a comma at the end of an object": (
-        '{"releases": [] ,\n }',
-        "1:17: JSON: nothing comes after this comma; leave it out",
-    ),
-    "two commas": ("[1,,2]", "1:4: JSON: a value is missing here"),
-    "a comment": ('{"releases": []\n# none\n}', "2:1: JSON: JSON has no comments"),
-    "another comment": ('// none\n{"releases": []}', "1:1: JSON: JSON has no comments"),
-    "single quotes": ("{'releases': []}", "1:2: JSON: put names and texts into double quotes"),
-    "single quotes for a value": (
-        "{\"order\": 'as-written'}",
-        "1:11: JSON: put names and texts into double quotes",
-    ),
-    "no quotes": (
-        "{releases: []}",
-        "1:2: JSON: the name of a property, in double quotes, is missing here",
-    ),
-    "no quotes for a value": (
-        '{"order": as-written}',
-        "1:11: JSON: as-written is no value; put texts into double quotes",
-    ),
-    "a date without quotes": (
-        "[2024-03-04]",
-        "1:6: JSON: a comma is missing before here, or a bracket is not closed",
-    ),
-    "YAML": (
-        "releases: []\n",
-        "1:1: JSON: releases is no value; put texts into double quotes",
-    ),
-    "Python": ('{"a": None}', "1:7: JSON: None is no value; put texts into double quotes"),
-    "not a number": (
-        '["NaN", "\\"NaN",\n NaN]',
-        "2:2: JSON: NaN is no value; put texts into double quotes",
-    ),
-    "without an end": (
-        "[-Infinity]",
-        "1:2: JSON: -Infinity is no value; put texts into double quotes",
-    ),
-    "no comma": (
-        '{"a": 1\n "b": 2}',
-        "2:2: JSON: a comma is missing before here, or a bracket is not closed",
-    ),
-    "no colon": ('{"a" 1}', "1:6: JSON: a colon is missing before here"),
-    "a bracket too few": (
-        '{"releases": [\n',
-        "2:1: JSON: a bracket or a quote is opened and not closed before here",
-    ),
-    "a bracket too many": (
-        '{"releases": []}\n}',
-        "2:1: JSON: the file goes on after its end; one bracket too many is closed before here",
-    ),
-    "a quote too few": ('{"releases: []}', "1:2: JSON: a quote is opened and not closed"),
-    "a line end in a text": (
-        '{"description": "a\nb"}',
-        "1:19: JSON: a text ends in the line where it began; write \\n or \\t in it",
-    ),
-    "a tab in a text": (
-        '["a\tb"]',
-        "1:4: JSON: a text ends in the line where it began; write \\n or \\t in it",
-    ),
-    "an unknown escape": (
-        '["C:\\x"]',
-        "1:5: JSON: no escape begins like this; \\\\ is the backslash itself",
-    ),
-    "lines that end as on other systems": (
-        "[\r\n1\r,\r]",
-        "3:1: JSON: nothing comes after this comma; leave it out",
-    ),
-    "half of a surrogate pair": (
-        release('"name": "\\ud83d"'),
-        "3:18: releases[0].name: '\\ud83d' holds half of a surrogate pair",
-    ),
-    "a million levels": ("[" * 1_000_000, "1:32: JSON: nested more than 32 levels deep"),
+FORGIVEN = {
+    "a comma at the end": '{"releases": [] ,\n }',
+    "a comment": '{"releases": []\n# none\n}',
+    "single quotes": "{'releases': []}",
+    "no quotes": "{releases: []}",
+    "YAML": "releases: []\n",
+    "a line end in a text": '{"description":\n"\n", "releases": []}',
 }
 
 
-@pytest.mark.parametrize(("content", "line"), NO_JSON.values(), ids=NO_JSON)
-def test_what_is_no_json_is_refused(content: str, line: str, tmp_path: Path) -> None:
-    """What only YAML allows, or nobody, is one problem in the place where it stands."""
+@pytest.mark.parametrize("content", FORGIVEN.values(), ids=FORGIVEN)
+def test_what_only_yaml_allows_is_read_as_yaml(content: str, tmp_path: Path) -> None:
+    """A file that is not quite JSON says what it says as YAML."""
+    assert outcome(tmp_path, ".json", content) == outcome(tmp_path, ".yaml", "releases: []\n")
+
+
+EMPTY = '1:1: file: is empty; the smallest scenario is `{"releases": []}`'
+BRACKET = "YAML: a bracket is opened and not closed"
+ESCAPE = "YAML: no escape begins like this; in double quotes, \\\\ is the backslash itself"
+REFUSED = {
+    "nothing": ("", EMPTY),
+    "blank lines": (" \n\n", EMPTY),
+    "null": ("null", EMPTY),
+    "two commas": ("[1,,2]", f"1:4: {BRACKET} before here, or one too many is closed"),
+    "another comment": (
+        '// none\n{"releases": []}',
+        "2:12: YAML: a text that holds ': ' needs quotes, or else the indentation is wrong",
+    ),
+    "no comma": ('{"a": 1\n "b": 2}', f"2:5: {BRACKET}, or a comma is missing before here"),
+    "no colon": ('{"a" 1}', f"1:6: {BRACKET}, or a comma is missing before here"),
+    "a bracket too few": (
+        '{"releases": [\n',
+        f"2:1: {BRACKET} before here, or one too many is closed",
+    ),
+    "a bracket too many": (
+        '{"releases": []}\n}',
+        "2:1: YAML: the file goes on after its end; one bracket too many is closed before here",
+    ),
+    "a quote too few": (
+        '{"releases: []}',
+        "1:16: YAML: a quote is opened and not closed before here",
+    ),
+    "an unknown escape": ('["C:\\work"]', f"1:5: {ESCAPE}"),
+    "an escape without its digits": ('["C:\\x"]', f"1:7: {ESCAPE}"),
+    "half of a surrogate pair": (
+        release('"name": "\\ud83d"'),
+        "3:21: YAML: an escape here is half of a surrogate pair, or beyond Unicode",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "line"), REFUSED.values(), ids=REFUSED)
+def test_what_is_neither_is_refused(content: str, line: str, tmp_path: Path) -> None:
+    """What neither JSON nor YAML allows is one problem, in the place where YAML notices it."""
     assert outcome(tmp_path, ".json", content) == [line]
 
 
@@ -262,10 +217,6 @@ def test_what_only_json_can_read(tmp_path: Path) -> None:
     found = outcome(tmp_path, ".json", content)
     assert isinstance(found, tuple)
     assert found[-1][0]["extra"] == {"x" * 2_000: 1}
-    wrong = content.replace('"extra"', '"extar"')
-    assert outcome(tmp_path, ".json", wrong) == [
-        "3:69: releases[0].extar: unknown property; did you mean extra?"
-    ]
 
 
 def test_json_and_yaml_extend_one_another(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import pytest
 import requests
 
 from mockbm import MockServer
-from mockbm.loading import shipped_scenarios
+from mockbm.files.directory import shipped_scenarios
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -35,6 +34,10 @@ HOSTILE = [
     "x" * 280,
     "שחרור ראשון 税金計算機 🚀",
 ]
+SCENARIOS = (
+    *("deploy-in-progress", "documented", "empty", "every-status", "flaky", "many-applications"),
+    *("rate-limited", "single", "unicode-and-odd-values"),
+)
 ODD_KEYS = {"quotes": "k'ey\"$(touch hacked)`x`\\", "spaces": "a key ' with $HOME & ü"}
 
 
@@ -70,11 +73,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scenarios that come with mockbm, without the one that takes a second to be counted."""
+    """Some of the scenarios that come with mockbm."""
     directory = tmp_path_factory.mktemp("scenarios")
-    for path in shipped_scenarios().glob("*.yaml"):
-        if path.stem != "large":
-            shutil.copy(path, directory)
+    for name in SCENARIOS:
+        shutil.copy(shipped_scenarios() / f"{name}.yaml", directory)
     return directory
 
 
@@ -89,7 +91,10 @@ Opener = Callable[..., "Page"]
 WATCH = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+const later = window.setTimeout;
+window.setTimeout = (run, pause) => later(run, pause < 5000 ? pause / 10 : pause);
 """
+"""What each page runs first: it tells what it was not allowed, and looks ten times as often."""
 
 
 @pytest.fixture
@@ -201,26 +206,28 @@ def test_searching(server: MockServer, open_page: Opener) -> None:
     soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
 
 
-@pytest.mark.parametrize("way", ["mouse", "Enter", "Space"])
-def test_switching(server: MockServer, open_page: Opener, way: str) -> None:
+def test_switching(server: MockServer, open_page: Opener) -> None:
     """One click or key switches, the card is marked, and the focus stays where it was."""
     page = open_page(server)
-    button = card(page, "empty").get_by_role("button", name="Switch")
-    if way == "mouse":
-        button.click()
-    else:
-        button.focus()
-        page.keyboard.press(way)
-    soon(card(page, "empty")).to_have_attribute("aria-current", "true")
-    soon(card(page, "documented")).to_have_attribute("aria-current", "false")
-    soon(page.get_by_role("status")).to_have_text("empty is now active")
-    assert server.active == "empty"
-    assert ask(server).json() == []
-    soon(page.locator("#entries > li")).to_have_count(1)  # so the page has looked again
-    soon(card(page, "empty").get_by_role("button", name="Begin anew")).to_be_focused()
-    page.get_by_role("button", name="Back to the start").click()
-    soon(card(page, "documented")).to_have_attribute("aria-current", "true")
-    assert server.active == "documented"
+    for number, way in enumerate(("mouse", "Enter", "Space"), 1):
+        soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+        button = card(page, "empty").get_by_role("button", name="Switch")
+        if way == "mouse":
+            button.click()
+        else:
+            button.focus()
+            page.keyboard.press(way)
+        soon(card(page, "empty")).to_have_attribute("aria-current", "true")
+        soon(card(page, "documented")).to_have_attribute("aria-current", "false")
+        soon(page.get_by_role("status")).to_have_text("empty is now active")
+        assert server.active == "empty"
+        assert ask(server, releaseId=str(number)).json() == []
+        soon(page.locator("#entries > li")).to_have_count(1)  # so the page has looked since
+        soon(page.locator("#entries")).to_contain_text(f"releaseId={number}")
+        soon(card(page, "empty").get_by_role("button", name="Begin anew")).to_be_focused()
+        page.get_by_role("button", name="Back to the start").click()
+        soon(card(page, "documented")).to_have_attribute("aria-current", "true")
+        assert server.active == "documented"
 
 
 def test_beginning_anew(server: MockServer, open_page: Opener) -> None:
@@ -266,25 +273,29 @@ UNHIDDEN = """(selector) => {
 }"""
 
 
-def test_the_focus_is_always_seen(server: MockServer, open_page: Opener) -> None:
+def test_the_focus_is_always_seen(tmp_path: Path, open_page: Opener) -> None:
     """Links over the panes show with the focus; going backwards, it is never behind a head."""
-    for _ in range(30):
-        ask(server)
-    page = open_page(server)
-    soon(page.locator("#entries > li")).to_have_count(30)
-    skip = page.locator("nav a").last
-    clip = "(link) => getComputedStyle(link.parentElement).clipPath"
-    assert skip.evaluate(clip) != "none"
-    skip.focus()
-    assert skip.evaluate(clip) == "none"
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    soon(page.locator("#filter")).to_be_focused()
-    for selector, last in (("#journal", "#entries summary"), ("#scenarios", ".card button")):
-        page.locator(last).last.focus()
-        for _ in range(25):
-            page.keyboard.press("Shift+Tab")
-            assert page.evaluate(UNHIDDEN, selector)
+    for number in range(1, 21):
+        words = "A description of some lines. " * 4
+        scenario_file(tmp_path, f"scenario-{number}", description=words, releases=[release(number)])
+    with MockServer(tmp_path) as server:
+        for _ in range(30):
+            ask(server)
+        page = open_page(server)
+        soon(page.locator("#entries > li")).to_have_count(30)
+        skip = page.locator("nav a").last
+        clip = "(link) => getComputedStyle(link.parentElement).clipPath"
+        assert skip.evaluate(clip) != "none"
+        skip.focus()
+        assert skip.evaluate(clip) == "none"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        soon(page.locator("#filter")).to_be_focused()
+        for selector, last in (("#journal", "#entries summary"), ("#scenarios", ".card button")):
+            page.locator(last).last.focus()
+            for _ in range(25):
+                page.keyboard.press("Shift+Tab")
+                assert page.evaluate(UNHIDDEN, selector)
 
 
 def test_two_tabs(server: MockServer, open_page: Opener) -> None:
@@ -509,8 +520,8 @@ def test_opening_a_session(server: MockServer, open_page: Opener) -> None:
     soon(page.locator("#now-title")).to_have_text("Active in my tests")
     box = page.locator("#opened")
     key = box.locator("p code").inner_text()
-    (listed,) = server.mock.standings()
-    assert (listed.label, listed.scenario) == ("my tests", "single")
+    (listed,) = server.mock.sessions()
+    assert (listed.label, listed.active) == ("my tests", "single")
     box.get_by_role("button", name="Copy curl").click()
     line = f"curl -sS -H 'X-ApiKey: {key}' '{server.url}/api/releases'"
     soon(page.get_by_role("status")).to_have_text("The curl line of my tests is copied")
@@ -523,7 +534,7 @@ def test_opening_a_session(server: MockServer, open_page: Opener) -> None:
     page.get_by_role("button", name="Open a session").click()
     soon(page.locator("#sessions > li")).to_have_count(3)
     soon(box).to_be_visible()
-    for standing in server.mock.standings():
+    for standing in server.mock.sessions():
         server.mock.end_session(standing.id)
     soon(box).to_be_hidden()
 
@@ -548,7 +559,8 @@ def test_the_clock(server: MockServer, open_page: Opener) -> None:
     page.get_by_label("Forward by").fill("36h")
     page.get_by_role("button", name="Advance").click()
     soon(kind).to_have_text(re.compile("^runs, 1 d (12 h|11 h) ahead$"))
-    assert server.mock.default.view.clock.set_to is None
+    page.get_by_role("button", name="Machine’s time").click()
+    soon(kind).to_have_text("runs")
 
 
 def test_problems_of_the_files(tmp_path: Path, open_page: Opener) -> None:
@@ -633,15 +645,14 @@ def hostile_mock(directory: Path) -> MockServer:
     return server
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_hostile_names(tmp_path: Path, open_page: Opener, width: int) -> None:
+def test_hostile_names(tmp_path: Path, open_page: Opener) -> None:
     """Whatever stands in files, labels and requests is shown as it stands, and does nothing."""
     with hostile_mock(tmp_path) as server:
         for text in HOSTILE:
             ask(server, applicationName=text)
             ask(server, **{text: text})
         requests.get(f"{server.url}/{HOSTILE[0]}", timeout=10)
-        page = open_page(server, viewport={"width": width, "height": 800})
+        page = open_page(server)
         soon(page.locator("#entries > li")).to_have_count(2 * len(HOSTILE) + 1)
         for row in page.locator("#entries summary").all():
             row.click()
@@ -654,7 +665,9 @@ def test_hostile_names(tmp_path: Path, open_page: Opener, width: int) -> None:
         soon(page.locator("#changes > li")).to_contain_text(HOSTILE[1])
         soon(page.locator("#faults > li")).to_contain_text("applicationName=<script>")
         assert page.locator("#main").locator("script, img, svg svg, iframe, style").count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        for width in (360, 1200):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_odd_values_that_come_with_mockbm(server: MockServer, open_page: Opener) -> None:
@@ -669,26 +682,31 @@ def test_odd_values_that_come_with_mockbm(server: MockServer, open_page: Opener)
     )
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(360, "light"), (360, "dark"), (1000, "light"), (1920, "dark")]
-)
-def test_widths_and_colours(server: MockServer, open_page: Opener, width: int, scheme: Any) -> None:
+SIDES = """(controls) => controls.map((control) => {
+  const box = control.getBoundingClientRect();
+  return [box.left, box.right];
+})"""
+
+
+def test_widths_and_colours(server: MockServer, open_page: Opener) -> None:
     """Nothing is wider than the screen, every control is within it, and dark is dark."""
     server.open_session("empty", "a session of one suite")
     server.use("deploy-in-progress")
     ask(server, status="active")
-    page = open_page(server, viewport={"width": width, "height": 780}, color_scheme=scheme)
+    page = open_page(server)
     soon(page.locator("#entries > li")).to_have_count(1)
     page.locator("#entries summary").click()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    for control in page.locator("button:visible, input:visible, select:visible").all():
-        box = control.bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    parts = [int(part) for part in re.findall(r"\d+", ground)]
-    assert (max(parts) < 60) == (scheme == "dark")
+    looks: list[tuple[int, Any]] = [(360, "light"), (360, "dark"), (1000, "light"), (1920, "dark")]
+    for width, scheme in looks:
+        page.set_viewport_size({"width": width, "height": 780})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        sides = page.locator("button:visible, input:visible, select:visible").evaluate_all(SIDES)
+        assert len(sides) > 20
+        assert all(left >= 0 and right <= width for left, right in sides)
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        parts = [int(part) for part in re.findall(r"\d+", ground)]
+        assert (max(parts) < 60) == (scheme == "dark")
 
 
 def test_on_a_phone(server: MockServer, open_page: Opener) -> None:
@@ -722,9 +740,9 @@ def test_forced_colours(server: MockServer, open_page: Opener) -> None:
     assert border.evaluate("(pick) => getComputedStyle(pick).borderTopWidth") == "3px"
 
 
-def test_the_token(open_page: Opener) -> None:
+def test_the_token(directory: Path, open_page: Opener) -> None:
     """Under a token the page asks for it, tells a wrong one, keeps the right one for the tab."""
-    with MockServer(admin_token="the-token") as server:
+    with MockServer(directory, admin_token="the-token") as server:
         page = open_page(server)
         field = page.get_by_label("Token")
         soon(field).to_be_focused()
@@ -749,48 +767,32 @@ def test_without_an_admin_api(open_page: Opener) -> None:
     """A mock without one has no page: the browser shows the 404."""
     with MockServer(admin_api=False) as server:
         page = open_page(server)
-        soon(page.locator("body")).to_contain_text("mockbm serves GET and POST /api/releases only")
+        soon(page.locator("body")).to_contain_text("BuildMaster has no endpoint at this path")
 
 
-def test_a_mock_that_ends_and_comes_back(open_page: Opener) -> None:
+def test_a_mock_that_ends_and_comes_back(directory: Path, open_page: Opener) -> None:
     """The page says when nobody answers, and goes on with the next mock at the same address."""
-    with MockServer() as server:
+    with MockServer(directory) as server:
         page = open_page(server)
         soon(page.locator("#live")).to_have_text("live")
     soon(page.locator("#lost")).to_have_text("The mock: no answer; is it still running?")
     page.get_by_role("button", name="Clear").click()
     soon(page.get_by_role("status")).to_have_text("The mock: no answer; is it still running?")
-    with MockServer(port=server.port, scenario="empty") as again:
+    with MockServer(directory, "empty", port=server.port) as again:
         soon(page.locator("#lost")).to_be_hidden()
         soon(card(page, "empty")).to_have_attribute("aria-current", "true")
         assert again.active == "empty"
 
 
-def test_without_a_browser_they_are_skipped_or_fail(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(("required", "outcome"), [("", "skipped"), ("1", "errors")])
+def test_without_a_browser_they_are_skipped_or_fail(
+    required: str, outcome: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a Chromium these tests are skipped with a reason, or fail where one is required."""
     pytester.path.joinpath("test_copy.py").write_text(Path(__file__).read_text(encoding="utf-8"))
-    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text().split("@pytest")[0])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-rs",
-        "-k",
-        "test_the_token",
-        "-p",
-        "no:randomly",
-    ]
-    tests = Path(__file__).parent
-    for required, expected in (("", "1 skipped"), ("1", "1 error")):
-        env = {**os.environ, "PATH": "/nowhere", "MOCKBM_CHROMIUM": ""}
-        done = subprocess.run(
-            command,
-            cwd=pytester.path,
-            env={**env, "MOCKBM_REQUIRE_BROWSER": required, "PYTHONPATH": str(tests)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert expected in done.stdout
-        assert re.search("Playwright is not installed|there is no Chromium", done.stdout)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("MOCKBM_CHROMIUM", "")
+    monkeypatch.setenv("MOCKBM_REQUIRE_BROWSER", required)
+    result = pytester.runpytest_inprocess("-rs", "-k", "test_the_token")
+    result.assert_outcomes(**{outcome: 1}, deselected=None)
+    result.stdout.re_match_lines([".*(Playwright is not installed|there is no Chromium)"])

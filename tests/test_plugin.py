@@ -20,7 +20,7 @@ EMPTY = "releases: []\n"
 def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     """A project that uses only the fixture, with scenarios of its own, passes its tests."""
     shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
-    pytester.runpytest_subprocess().assert_outcomes(passed=6)
+    pytester.runpytest_inprocess().assert_outcomes(passed=6)
 
 
 def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:
@@ -45,7 +45,7 @@ def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:
             assert mockbm.active == "documented"
         """
     )
-    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=4)
+    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=4)
 
 
 def test_scenarios_by_fixture(pytester: pytest.Pytester) -> None:
@@ -65,7 +65,7 @@ def test_scenarios_by_fixture(pytester: pytest.Pytester) -> None:
             assert mockbm.active == "quiet"
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_wrong_marker_says_how(pytester: pytest.Pytester, marker: str, message
     pytester.makepyfile(
         f"import pytest\n\n@pytest.mark.mockbm({marker})\ndef test_it(mockbm):\n    pass\n"
     )
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([message])
     result.stdout.no_fnmatch_line("*another exception*")
@@ -95,7 +95,7 @@ def test_bad_files_are_reported_with_positions(pytester: pytest.Pytester) -> Non
     pytester.mkdir("mine")
     (pytester.path / "mine" / "bad.yaml").write_text("release: []\n")
     pytester.makepyfile("def test_it(mockbm):\n    pass\n\ndef test_other():\n    pass\n")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         ["*bad.yaml:1:1: release: unknown property; did you mean releases?"]
@@ -103,19 +103,22 @@ def test_bad_files_are_reported_with_positions(pytester: pytest.Pytester) -> Non
     result.stdout.no_fnmatch_line("*another exception*")
 
 
-def test_nothing_heavy_without_a_fixture(pytester: pytest.Pytester) -> None:
+def test_nothing_heavy_without_a_fixture(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that uses no fixture of mockbm imports none of what mockbm stands on."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         """
         import sys
 
         def test_it():
-            heavy = {"flask", "marshmallow", "yaml", "waitress", "werkzeug", "click"}
+            heavy = {"flask", "marshmallow", "yaml", "httptools", "werkzeug", "click"}
             assert "mockbm.pytest_plugin" in sys.modules
             assert not heavy & set(sys.modules)
         """
     )
-    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "mockbm.pytest_plugin").assert_outcomes(passed=1)
 
 
 def test_every_fixture_has_the_name_and_none_is_automatic(pytester: pytest.Pytester) -> None:
@@ -126,8 +129,8 @@ def test_every_fixture_has_the_name_and_none_is_automatic(pytester: pytest.Pytes
             assert not [name for name in request.fixturenames if name.startswith("mockbm")]
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
-    listed = pytester.runpytest_subprocess("--fixtures").stdout.str()
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    listed = pytester.runpytest_inprocess("--fixtures").stdout.str()
     ours = set(re.findall(r"^(\w+).* -- .*mockbm.pytest_plugin.py", listed, re.MULTILINE))
     assert ours == {"mockbm", "mockbm_server", "mockbm_scenarios"}
 
@@ -135,7 +138,7 @@ def test_every_fixture_has_the_name_and_none_is_automatic(pytester: pytest.Pytes
 def test_a_failure_shows_what_was_asked(pytester: pytest.Pytester) -> None:
     """The report of a failed test lists its requests, each with its explanation."""
     shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
-    result = pytester.runpytest_subprocess("deliberately_failing.py")
+    result = pytester.runpytest_inprocess("deliberately_failing.py")
     result.assert_outcomes(failed=1)
     report = result.stdout.str()
     section = report[report.index("- mockbm requests -") :].splitlines()[1:3]
@@ -167,10 +170,15 @@ HELPERS = """
 """
 
 
+def make(pytester: pytest.Pytester, tests: str) -> None:
+    """Write a file of tests that may use `ask`."""
+    pytester.makepyfile(textwrap.dedent(HELPERS) + textwrap.dedent(tests))
+
+
 def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
     """Run tests that may use `ask`."""
-    pytester.makepyfile(textwrap.dedent(HELPERS) + textwrap.dedent(tests))
-    return pytester.runpytest_subprocess("-p", "no:randomly", *arguments)
+    make(pytester, tests)
+    return pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
 
 
 def test_assertions_about_calls(pytester: pytest.Pytester) -> None:
@@ -216,7 +224,7 @@ def test_assertions_about_calls(pytester: pytest.Pytester) -> None:
             "E*expected no call of /api/releases, got 1",
             "E*expected at least 1 call of /api/releases with status='active', got 0",
             "E*the endpoint was not called at all by this test's key",
-            "E*TypeError: 'statsu' is no parameter; did you mean status?",
+            "E*TypeError: 'statsu' is not a parameter; did you mean status?",
         ]
     )
 
@@ -379,15 +387,27 @@ PARALLEL = """
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "4"])
-def test_one_external_mock_for_all(pytester: pytest.Pytester, workers: str) -> None:
-    """Many workers test against one mock in another process, and leave it as they found it."""
+def test_one_external_mock_for_all(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several workers test against one mock in another process, and leave it as they found it."""
+    # Other plugins, which each worker would have to import, take longer than the tests.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    plugins = ("-p", "xdist", "-p", "mockbm.pytest_plugin")
+    make(pytester, PARALLEL)
     with MockServer() as server:
-        result = run(pytester, PARALLEL, f"--mockbm-url={server.url}", "-n", workers)
+        url = f"--mockbm-url={server.url}"
+        result = pytester.runpytest_subprocess(*plugins, url, "-n", "3")
         result.assert_outcomes(passed=12)
         result.stdout.fnmatch_lines([f"mockbm: {server.url}, with its own scenarios"])
-        assert (server.mock.standings(), server.mock.default.requests()) == ([], [])
+        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
+
+
+def test_releases_in_an_external_mock(pytester: pytest.Pytester) -> None:
+    """A test makes releases without a file in a mock that is elsewhere, too."""
+    with MockServer() as server:
         run(pytester, RELEASES, f"--mockbm-url={server.url}").assert_outcomes(passed=2)
+        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
 
 
 def test_sessions_end_whatever_happens(pytester: pytest.Pytester) -> None:
@@ -403,7 +423,7 @@ def test_sessions_end_whatever_happens(pytester: pytest.Pytester) -> None:
         result.assert_outcomes(passed=1, errors=1)
         wrong = run(pytester, tests, f"--mockbm-url={server.url}", "-omockbm_strict=maybe")
         assert "maybe" in wrong.stdout.str()
-        assert server.mock.standings() == []
+        assert server.mock.sessions() == []
 
 
 def test_nothing_is_asserted_from_half_a_journal(pytester: pytest.Pytester) -> None:

@@ -19,8 +19,8 @@ from scenario_rows import (
     write,
 )
 
-from mockbm.loading import load_scenarios
-from mockbm.releases import sample_release
+from mockbm.endpoints.releases import sample_release
+from mockbm.files.directory import load_scenarios
 
 NOT_INTEGER = "is not an integer; write decimal digits only"
 TOO_BIG = "does not fit in 32 bits; allowed is -2147483648 to 2147483647"
@@ -67,7 +67,7 @@ OPTIONAL = [name for name in DEFAULTS if name not in one()]
 
 
 def releases(*each: str) -> str:
-    """A file with these releases, each written as what it has beside an application."""
+    """A file with these releases, each written as what it has in addition to an application."""
     lines = [f"- {{{text}, applicationId: 1, applicationName: A}}" for text in each]
     return "\n".join(["releases:", *lines, ""])
 
@@ -249,7 +249,7 @@ ROWS = [
         {"canceledBy": "SYSTEM", "canceledOn": "2024-02-03T00:00:00.0000000Z"},
     ),
     served(
-        "canceled by somebody",
+        "canceled by a person",
         one("status: canceled", "canceledBy: Me", "canceledOn: 2024-02-03"),
         {"canceledBy": "Me", "canceledOn": "2024-02-03T00:00:00.0000000Z"},
     ),

@@ -1,4 +1,4 @@
-"""The JSON Schema of a scenario file, beside the loader: they agree on what is valid."""
+"""The JSON Schema of a scenario file and the loader: they agree on what is valid."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ import test_scenario_values
 import yaml
 from scenario_rows import Row, outcome
 
-from mockbm.loading import load_scenarios, shipped_scenarios
-from mockbm.scenario import ScenarioSchema
+from mockbm.files.directory import ScenarioSchema, load_scenarios, shipped_scenarios
 
 FILE = shipped_scenarios() / ".scenario.schema.json"
 LINE = "# yaml-language-server: $schema=.scenario.schema.json\n"
@@ -82,7 +81,7 @@ def complaints(content: str | bytes) -> list[str]:
 
 
 UNSEEN: dict[str, list[str]] = {
-    "an encoding: editors read what they are given": ["UTF-16"],
+    "an encoding: editors read any": ["UTF-16"],
     "an id that another release has": [
         "alias of a release",
         "duplicate ids",
@@ -170,7 +169,7 @@ def test_every_exception_is_a_trap() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_scenarios(path: Path) -> None:
-    """Every shipped scenario begins with the line that editors look for, and is valid to both."""
+    """Every shipped scenario begins with the line that editors need, and is valid to both."""
     text = path.read_text(encoding="utf-8")
     assert text.startswith(LINE)
     assert complaints(text) == []
@@ -196,7 +195,7 @@ FORMS = {
     "respond": ("faults", "- respond: {{status: 503, {1}: {2}}}\n"),
     "delay": ("faults", "- delay: {{min: 1s, max: 1h, {1}: {2}}}\n"),
 }
-"""Kinds of objects: the list in which they stand, and an item of it, by number, name and value."""
+"""Kinds of objects: the list in which they are, and an item of it, by number, name and value."""
 
 
 def properties(kind: str) -> list[str]:
@@ -216,7 +215,7 @@ def properties(kind: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_never_refuses_what_the_loader_takes(kind: str, tmp_path: Path) -> None:
-    """Whatever stands in whatever property, an editor never calls wrong what the loader takes."""
+    """Whatever value a property has, an editor never calls wrong what the loader takes."""
     list_, item = FORMS[kind]
     head = "" if list_ == "releases" else "releases: []\n"
     taken = 0
@@ -240,9 +239,9 @@ def test_never_refuses_what_the_loader_takes(kind: str, tmp_path: Path) -> None:
 def test_never_refuses_a_key_that_the_loader_takes(value: str, tmp_path: Path) -> None:
     """The same of the keys of a scenario, and of how much to generate."""
     sizes = SCHEMA["properties"]["generate"]["properties"]
-    contents = [f"generate: {{{name}: {value}}}\n" for name in sizes]
+    contents = [f"generate: {{releases: {value}}}\n"]
     contents += [f"generate: {{releases: 1, {name}: {value}}}\n" for name in list(sizes)[1:]]
-    contents += [f"{name}: {value}\n" for name in SCHEMA["properties"]]
+    contents += [f"{name}: {value}\n" for name in ("releases", "extends", "generate")]
     contents += [f"releases: []\n{name}: {value}\n" for name in list(SCHEMA["properties"])[:-1]]
     taken = [
         content

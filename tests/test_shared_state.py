@@ -23,7 +23,7 @@ from mockbm import AdminClient, MockServer, create_app
 
 BIN = Path(sys.executable).parent
 KEY = "abc12345"
-SAME_TESTS = ("switching", "sessions", "changes", "clock")
+SAME_TESTS = ("switching", "sessions", "changes", "clock", "flows")
 """The tests of what a state keeps, which pass on each kind of state."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run here")

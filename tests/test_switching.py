@@ -28,7 +28,7 @@ IDS = {
     "single": [1],
 }
 READERS = 8
-SWITCHES, RELOADS = (200, 50) if STATE else (1000, 100)
+SWITCHES, RELOADS = (200, 50) if STATE else (600, 60)
 """Fewer with a shared state, which is slower."""
 TIMEOUT = 30
 """Seconds after which a thread that does not end is an error."""

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import drifts
@@ -28,12 +29,12 @@ from drifts import (
 )
 from verifying import KEY, differences, keeps_secrets, serving, verified
 
-from mockbm.app import create_app
-from mockbm.loading import load_scenarios, shipped_scenarios
-from mockbm.scenario import DEFAULT_API_KEY
+from mockbm.core.scenario import DEFAULT_API_KEY
+from mockbm.files.directory import load_scenarios, shipped_scenarios
 from mockbm.verify import Privacy, Server, verify
-from mockbm.verify.asking import Mocked
+from mockbm.verify.asking import Answer, Request
 from mockbm.verify.findings import WHY, Finding
+from mockbm.web.app import create_app
 
 
 class Row(NamedTuple):
@@ -55,16 +56,15 @@ MATCHING = f"matching: {', '.join(ALL_TEXTS)}"
 SELECT_TWO = ("applicationId", "applicationName", "pipelineName", "status")
 SELECT_SOME = ", ".join(f"filter {name}" for name in SELECT_TWO)
 BAD = (
-    "a status in other case",
-    "a status that there is not",
-    "an id that is no integer of 32 bits",
+    "an unknown status",
+    "an id that is not a 32-bit integer",
     "a list for a text in JSON",
     "an unknown parameter",
     "two filters of one group",
     "a parameter twice",
     "broken JSON",
-    "JSON that is no object",
-    "JSON that says it is a form",
+    "JSON that is not an object",
+    "JSON sent as a form",
     "a body of another type",
 )
 UNKNOWN = "an unknown parameter"
@@ -337,7 +337,7 @@ ROWS = [
         "names match numbers, too",
         drifts.number_by_name,
         ["matching: filter releaseName"],
-        "looks at the number, too",
+        "also selects by the number",
     ),
     Row(
         "names and numbers are swapped",
@@ -355,20 +355,20 @@ ROWS = [
     ),
     Row("one of two filters is enough", drifts.any_is_enough, ["combining: two filters together"]),
     Row(
-        "any case of a status is accepted",
-        drifts.status_in_any_case,
-        ["accepted: a status in other case"],
+        "the case of a status counts",
+        drifts.status_as_written,
+        ["refused: a status in other case"],
     ),
     Row(
         "an unknown status selects nothing",
         drifts.unknown_status_is_nothing,
-        ["accepted: a status that there is not"],
+        ["accepted: an unknown status"],
     ),
     Row("unknown parameters are ignored", drifts.unknown_ignored, [f"accepted: {UNKNOWN}"]),
     Row(
         "bad ids are ignored",
         drifts.bad_ids_ignored,
-        ["accepted: an id that is no integer of 32 bits"],
+        ["accepted: an id that is not a 32-bit integer"],
     ),
     Row("the last of a name counts", drifts.last_of_a_name, ["accepted: a parameter twice"]),
     Row("of a name twice, values are joined", drifts.joined, ["accepted: a parameter twice"]),
@@ -498,7 +498,7 @@ def test_a_drift_is_found_and_none_is_invented(row: Row) -> None:
     """Each drift is one finding for each cause, and the report keeps what is secret."""
     with serving(row.drift) as server:
         result = verified(server.url, "--key-in-query")
-        methods = {entry.method for entry in server.mock.default.view.journal.all()}
+        methods = {entry.method for entry in server.mock.default.requests()}
     found = re.findall(r"^\d+\. (.*)$", result.stdout, re.MULTILINE)
     assert (result.exit_code, sorted(found)) == (1, sorted(row.expected))
     assert f"\n  server: {row.says}" in result.stdout
@@ -515,7 +515,7 @@ SEEN_WITHOUT_RELEASES = {
     *("401 for a bad key", "a login page for a bad key", "a text for a bad key"),
     *("no key in HTTP Basic", "no key in the query", "one name of the key in the query"),
     *("a 400 without a text", "a 400 as HTML", "unknown parameters are ignored"),
-    *("any case of a status is accepted", "an unknown status selects nothing"),
+    *("the case of a status counts", "an unknown status selects nothing"),
     *("bad ids are ignored", "the last of a name counts", "both filters of a group"),
     *("of a name twice, values are joined", "name and number together"),
 }
@@ -549,12 +549,19 @@ def elsewhere() -> Iterator[tuple[Row, str]]:
             yield row, seen[number % len(seen)]
 
 
+def ask_app(app: Any, request: Request) -> Answer:
+    """The answer of a WSGI application to a request of verify, without a socket."""
+    path, headers, body = request.encode(DEFAULT_API_KEY)
+    response = app.test_client().open(path, method=request.method, headers=headers, data=body)
+    return Answer.of(response.status_code, response.headers, response.data)
+
+
 def findings(drift: Drift, scenario: str) -> list[Finding]:
     """What is found at a server that answers a scenario and has drifted; asked without a socket."""
     app: Any = create_app(None, scenario, admin_api=False)
     app.wsgi_app = drifted(app.wsgi_app, drift)
     server = Server("http://127.0.0.1:9", DEFAULT_API_KEY)
-    server.ask = Mocked(app, DEFAULT_API_KEY).ask  # type: ignore[method-assign]
+    server.ask = partial(ask_app, app)  # type: ignore[method-assign]
     report, _ = verify(server, Privacy(DEFAULT_API_KEY), key_in_query=True)
     return list(report.findings.values())
 
@@ -609,11 +616,11 @@ def test_nothing_is_found_where_nothing_differs(name: str) -> None:
     """A server that answers as the mock does passes, whatever its releases are."""
     with serving(values=None, scenario=name) as server:
         result = verified(server.url, "--json", "--key-in-query", key="abc12345")
-        entries = server.mock.default.view.journal.all()
+        entries = server.mock.default.requests()
     assert (result.exit_code, differences(result)) == (0, [])
     report = json.loads(result.stdout)
     assert report["requests"] == entries[-1].number
-    assert report["releases"] == len(load_scenarios(shipped_scenarios())[name].definition)
+    assert report["releases"] == len(load_scenarios(shipped_scenarios())[name].records("releases"))
     assert not report["drift"]
 
 
@@ -639,7 +646,7 @@ def test_a_rich_instance_leaves_nothing_unchecked() -> None:
 
 UNCHECKED = {
     "empty": "filter status: no release is active or canceled or deployed",
-    "single": "the order of releases: there are less than two",
+    "single": "the order of releases: there are fewer than two",
     "many-applications": "whether filters releaseNumber and releaseName are swapped: "
     "number and name of each release are the same",
     "documented": "case and accents of letters beyond ASCII: no value has such a letter",
@@ -678,7 +685,7 @@ def test_what_was_asked_for_is_announced() -> None:
     """The command says how many requests there will be, and keeps to it."""
     with serving() as server:
         result = verified(server.url, "--key-in-query")
-        sent = server.mock.default.view.journal.all()[-1].number
+        sent = server.mock.default.requests()[-1].number
     most = re.search(r"at most (\d+) times, with GET, HEAD and POST only", result.stderr)
     assert most is not None
     assert sent <= int(most[1]) < sent + 5

@@ -33,7 +33,7 @@ from drifts import (
 from verifying import KEY, RICH, differences, keeps_secrets, serving, verified
 
 from mockbm.cli import main
-from mockbm.loading import load_scenarios
+from mockbm.files.directory import load_scenarios
 
 
 def ever_changing() -> Drift:
@@ -60,8 +60,8 @@ REFUSALS: dict[str, tuple[Drift, str]] = {
         "answers 502 Bad Gateway",
     ),
     "page": (in_answer(html), "answers a web page, perhaps for a login"),
-    "no JSON": (in_answer(no_json), "answers something that is no JSON"),
-    "changes": (ever_changing(), "the releases changed while they were asked for, twice"),
+    "no JSON": (in_answer(no_json), "answers something that is not JSON"),
+    "changes": (ever_changing(), "the releases changed while they were compared, twice"),
 }
 
 
@@ -81,7 +81,7 @@ def test_a_server_that_cannot_be_compared(name: str) -> None:
     [
         ("outage", "answers 503 Service Unavailable"),
         ("unauthorized", "refuses the API key: it answers 403"),
-        ("malformed", "answers something that is no JSON"),
+        ("malformed", "answers something that is not JSON"),
         ("connection-reset", "broke the connection before an answer"),
         ("slow", "takes more than 0.2 s to answer; --timeout allows more"),
         ("bad-request", "answers 400 to GET /api/releases"),
@@ -163,7 +163,7 @@ def test_a_redirect_does_not_get_the_key() -> None:
         moved = Answer("302 Found", {"Location": f"{elsewhere.url}/api/releases"}, b"")
         with serving(lambda _ask, _environ: moved) as server:
             result = verified(server.url)
-        assert elsewhere.mock.default.view.journal.all() == []
+        assert elsewhere.mock.default.requests() == []
     assert result.exit_code == 2
     assert "redirects elsewhere, perhaps to a login page; redirects are not followed" in (
         result.stderr
@@ -218,7 +218,7 @@ def test_a_certificate_of_its_own(certificate: tuple[Path, Path], tmp_path: Path
     (tmp_path / "none.pem").write_text("none")
     with serving() as server, over_tls(server.app, certificate) as url:
         distrusted = verified(url)
-        asked = server.mock.default.view.journal.all()
+        asked = server.mock.default.requests()
         trusted = verified(url, "--ca-file", certificate[0])
         unread = verified(url, "--ca-file", tmp_path / "none.pem")
     assert (distrusted.exit_code, asked) == (2, [])
@@ -297,8 +297,8 @@ def written(
     """The releases of a scenario that was written, by id."""
     result = verified(url, "--scenario-out", directory / name, *arguments)
     assert result.exit_code in (0, 1), result.output
-    releases = load_scenarios(directory)["ours"].releases
-    return {item["id"]: item for item in json.loads(releases.body(range(len(releases))))}
+    releases = load_scenarios(directory)["ours"].tables["releases"]
+    return {item["id"]: item for item in json.loads(releases.select({}).body)}
 
 
 def test_what_was_seen_becomes_a_scenario(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_file_that_could_be_no_scenario(name: str, tmp_path: Path) -> None:
     """A file that no mock would read as a scenario is not written, and the server not asked."""
     with serving() as server:
         result = verified(server.url, "--scenario-out", tmp_path / name)
-        assert server.mock.default.view.journal.all() == []
+        assert server.mock.default.requests() == []
     said = "a scenario file ends in .yaml, .yml, .json, or it is not served"
     assert f"{tmp_path / name}: {said}" in result.stderr
     assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
@@ -373,7 +373,7 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     kept.write_text("mine")
     with serving() as server:
         result = verified(server.url, "--scenario-out", kept)
-        assert server.mock.default.view.journal.all() == []
+        assert server.mock.default.requests() == []
     assert (result.exit_code, kept.read_text()) == (2, "mine")
     assert result.stderr == f"{kept} is there already; --scenario-out writes a new file\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -18,9 +19,8 @@ BIN = Path(sys.executable).parent
 
 SERVERS = {
     "flask": ("flask", "--app", "wsgi", "run", "--port", "{port}"),
-    "waitress": ("waitress-serve", "--listen", "127.0.0.1:{port}", "wsgi:app"),
     "gunicorn": ("gunicorn", "--threads", "8", "--bind", "127.0.0.1:{port}", "wsgi:app"),
-    "factory": ("gunicorn", "--bind", "127.0.0.1:{port}", "mockbm.app:app_from_environment()"),
+    "factory": ("gunicorn", "--bind", "127.0.0.1:{port}", "mockbm.web.app:app_from_environment()"),
 }
 
 
@@ -75,24 +75,43 @@ def test_serves_what_the_environment_says(server: str, tmp_path: Path) -> None:
         process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("server", ["flask", "waitress", "gunicorn"])
-@pytest.mark.parametrize(
-    ("variable", "value", "message"),
-    [
-        ("MOCKBM_SCENARIOS", "{tmp}", "bad.yaml:1:1: release: unknown property; did you mean"),
-        ("MOCKBM_SCENARIO", "emty", "no scenario is called 'emty'; did you mean empty?"),
-        ("MOCKBM_STRICT", "maybe", "MOCKBM_STRICT: 'maybe' is neither 1 nor 0"),
-        ("MOCKBM_JOURNAL_SIZE", "many", "MOCKBM_JOURNAL_SIZE: 'many' is not a whole number above"),
-        ("MOCKBM_SESSION_IDLE", "-1", "MOCKBM_SESSION_IDLE: '-1' is not a number above 0"),
-    ],
-)
+BAD_VALUES = [
+    ("MOCKBM_SCENARIOS", "{tmp}", "bad.yaml:1:1: release: unknown property; did you mean"),
+    ("MOCKBM_SCENARIO", "emty", "no scenario is called 'emty'; did you mean empty?"),
+    ("MOCKBM_SCENARIO", "connection-reset", "breaks connections, which this WSGI server does not"),
+    ("MOCKBM_STRICT", "maybe", "MOCKBM_STRICT: 'maybe' is neither 1 nor 0"),
+    ("MOCKBM_JOURNAL_SIZE", "many", "MOCKBM_JOURNAL_SIZE: 'many' is not a whole number above"),
+    ("MOCKBM_SESSION_IDLE", "-1", "MOCKBM_SESSION_IDLE: '-1' is not a number above 0"),
+    ("MOCKBM_STATE", "disk", "the state is 'disk'; it is kept in memory, or at redis://HOST:PORT"),
+    ("MOCKBM_CLOCK", "noon", "the clock: 'noon' is not a date"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "message"), BAD_VALUES)
 def test_a_bad_value_stops_the_start(
-    server: str, variable: str, value: str, message: str, tmp_path: Path
+    variable: str,
+    value: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A bad value or file ends the server with a message, a status and no traceback."""
+    """A bad value or file ends `wsgi.py` with a message and a status."""
     (tmp_path / "bad.yaml").write_text("release: []\n")
-    process = start(server, free_port(), **{variable: value.format(tmp=tmp_path)})
+    monkeypatch.setenv(variable, value.format(tmp=tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "wsgi.py"))
+    assert ended.value.code == 3
+    printed = capsys.readouterr().err
+    assert printed.startswith("mockbm cannot start:\n")
+    assert message in printed
+
+
+@pytest.mark.parametrize("server", ["flask", "gunicorn"])
+def test_a_server_that_cannot_start_ends(server: str) -> None:
+    """The message is what a server prints, without a traceback, and it does not try on and on."""
+    process = start(server, free_port(), MOCKBM_SCENARIO="emty")
     printed, _ = process.communicate(timeout=30)
     assert process.returncode not in (0, None)
-    assert message in printed
+    assert "mockbm cannot start:\nno scenario is called 'emty'; did you mean empty?" in printed
     assert "Traceback" not in printed

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 from click.testing import CliRunner, Result
-from drifts import (
-    Drift,
-    drifted,
-)
+from drifts import Drift, drifted
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from mockbm import MockServer
 from mockbm.cli import main
@@ -75,13 +74,32 @@ def serving(
     drift: Drift | None = None, values: Any = RICH, scenario: str = "empty"
 ) -> Iterator[MockServer]:
     """A mock with these releases, or of a scenario, that has drifted."""
-    with MockServer(scenario=scenario) as server:
-        if values is not None:
-            server.mock.default.use_values(values)
-        if drift is not None:
-            app: Any = server.app
-            app.wsgi_app = drifted(app.wsgi_app, drift)
+    server = MockServer(scenario=scenario)
+    if values is not None:
+        server.mock.default.use_values(values)
+    if drift is None:
+        with server:
+            yield server
+        return
+    # A drift is WSGI middleware, which only a WSGI server has in its way.
+    app = drifted(server.app.wsgi_app, drift)
+    listener = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server.port = listener.server_port
+    thread = Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
         yield server
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Logs no requests."""
+
+    def log(self, *_: Any) -> None:
+        pass
 
 
 def verified(url: str, *arguments: object, key: str = KEY, **environment: str) -> Result:

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from .. import __version__
+from .._version import __version__
 
 _COMMANDS = {
     "serve": "serve",

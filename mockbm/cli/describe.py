@@ -14,10 +14,11 @@ def openapi() -> None:
 
     It is what GET /__admin/openapi.json answers where no admin token is set.
     """
-    from ..app import create_app
-    from ..openapi import described
+    from ..web.admin import CALLS
+    from ..web.app import create_app
+    from ..web.openapi import describe
 
-    _print(described(create_app()))
+    _print(describe(create_app(), CALLS))
 
 
 @click.command()
@@ -29,7 +30,7 @@ def schema() -> None:
       mockbm schema > tests/scenarios/.scenario.schema.json
       # yaml-language-server: $schema=.scenario.schema.json
     """
-    from ..describe import scenario_schema
+    from ..web.openapi import scenario_schema
 
     _print(scenario_schema())
 

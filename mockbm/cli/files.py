@@ -7,11 +7,11 @@ from typing import BinaryIO
 
 import click
 
-from ..document import ScenarioError, is_json
-from ..importing import imported, scenario_text
-from ..loading import load_scenarios, shipped_scenarios
-from .options import directory_argument, fail, new_scenario_option, option
-from .progress import progress_bar
+from ..core.errors import ScenarioError
+from ..files.directory import load_scenarios, shipped_scenarios
+from ..files.document import is_json
+from ..importer import imported, scenario_text
+from .options import directory_argument, fail, new_scenario_option, option, progress_bar
 
 
 @click.command()

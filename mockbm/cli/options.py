@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from time import monotonic
 from typing import Any, NoReturn
 
 import click
 
-from ..loading import SUFFIXES
+from ..files.directory import SUFFIXES
+from ..files.document import Progress
+from ..settings import Settings, option_of, variable_of
+
+PATIENCE = 1.0
+"""Seconds of reading without a progress bar."""
 
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option of `mockbm`: it has a variable beside it, and its help shows that and the default.
+    """An option of `mockbm`, which also has a variable; its help shows that and the default.
 
     names: as for `click.option`; the variable is called after the first.
     """
-    variable = names[0].partition("/")[0].removeprefix("--").replace("-", "_").upper()
+    variable = variable_of(names[0].partition("/")[0].removeprefix("--"))
     shows_default = settings.get("default") is not None
-    own = {"envvar": f"MOCKBM_{variable}", "show_envvar": True, "show_default": shows_default}
+    own = {"envvar": variable, "show_envvar": True, "show_default": shows_default}
     return click.option(*names, **{**own, **settings})
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each of the `Settings`."""
+    for item in reversed(fields(Settings)):
+        name, details = option_of(item), dict(item.metadata)
+        if "help" not in details:
+            continue
+        settings: dict[str, Any] = {"help": details["help"], "metavar": details.get("metavar")}
+        if item.type == "bool":
+            names = (f"--{name}/--no-{name}", item.name)
+            settings["default"] = item.default
+        else:
+            names = (f"--{name}", item.name)
+            settings["default"] = None if item.default == () else item.default
+            settings["multiple"] = item.default == ()
+        if item.type == "int":
+            settings["type"] = click.IntRange(1, details.get("most"))
+        elif item.type == "float":
+            settings["type"] = click.FloatRange(0, min_open=True)
+        command = option(*names, **settings)(command)
+    return command
 
 
 directory_argument = click.argument(
     "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
 )
-url_option = option(
-    "--url",
-    default="http://127.0.0.1:8080",
-    help="Where the mock listens.",
-)
-admin_token_option = option(
-    "--admin-token",
-    help="The mock's admin token, where it has one.",
-)
+url_option = option("--url", default="http://127.0.0.1:8080", help="Where the mock listens.")
+admin_token_option = option("--admin-token", help="The mock's admin token, where it has one.")
 
 
 def _is_served(_context: object, _parameter: object, path: Path | None) -> Path | None:
@@ -44,7 +68,7 @@ def _is_served(_context: object, _parameter: object, path: Path | None) -> Path 
 
 
 def new_scenario_option(name: str, what: str) -> Callable[[Any], Any]:
-    """An option that names a scenario file to be written, which must not be there yet."""
+    """An option that names a scenario file to be written, which must not exist yet."""
     return option(
         name,
         type=click.Path(dir_okay=False, path_type=Path),
@@ -58,3 +82,30 @@ def fail(error: object) -> NoReturn:
     """End the command with an error."""
     click.echo(str(error), err=True)
     raise SystemExit(1)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A bar where reading scenario files takes long, for people at a terminal.
+
+    What it yields is called with the part that has been read, from 0 to 1; it is None elsewhere.
+    """
+    if not (sys.stderr and sys.stderr.isatty()):
+        yield None
+        return
+    began = monotonic()
+    bar: Any = None
+
+    def show(part: float) -> None:
+        nonlocal bar
+        if bar is None and monotonic() - began >= PATIENCE:
+            bar = click.progressbar(length=100, label="Reading scenarios", file=sys.stderr)
+        percent = int(part * 100)
+        if bar is not None and percent > bar.pos:
+            bar.update(percent - bar.pos)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.render_finish()

@@ -7,7 +7,7 @@ import time
 import click
 
 from ..client import AdminClient
-from ..document import ScenarioError
+from ..core.errors import ScenarioError
 from .options import admin_token_option, fail, option, url_option
 
 

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from ..document import ScenarioError, is_json
-from ..importing import scenario_text
-from ..verify import CannotVerify, Model, Privacy, Server
-from ..verify import verify as compared
+from .. import verify as package
+from ..core.errors import ScenarioError
+from ..files.document import is_json
+from ..importer import scenario_text
 from .options import new_scenario_option, option
 
 MAX_KEY = 10_000
@@ -36,7 +36,7 @@ MAX_KEY = 10_000
     "--sample",
     type=click.IntRange(1, 100),
     default=3,
-    help="How many values of each filter are asked for.",
+    help="Number of values of each filter that are sent.",
 )
 @option(
     "--timeout",
@@ -86,44 +86,38 @@ def verify(
     logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
     if scenario_out is not None and scenario_out.exists():
         _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
-    key = _key(api_key_file)
-    privacy = Privacy(key, show_names=show_names)
+    key = api_key_file.read(MAX_KEY).decode("ascii", "replace").strip()
+    if not key:
+        name = getattr(api_key_file, "name", "<stdin>").replace("<stdin>", "the standard input")
+        _give_up(f"{name} is empty; it is expected to hold the API key")
+    privacy = package.Privacy(key, show_names=show_names)
 
     def tell(most: int) -> None:
         what = f"asking {url} at most {most} times, with GET, HEAD and POST only"
         click.echo(privacy.without_key(what), err=True)
 
     try:
-        server = Server(url, key, **options)
-        report, model = compared(
-            server, privacy, sample=sample, key_in_query=key_in_query, tell=tell
+        report, model = package.verify(
+            package.Server(url, key, **options),
+            privacy,
+            sample=sample,
+            key_in_query=key_in_query,
+            tell=tell,
         )
-    except CannotVerify as error:
+    except package.CannotVerify as error:
         _give_up(privacy.without_key(str(error)))
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
-    if scenario_out is not None and model is not None:
-        _write(scenario_out, model, privacy, anonymize=not show_names)
-    raise SystemExit(1 if report.findings else 0)
-
-
-def _key(file: BinaryIO) -> str:
-    key = file.read(MAX_KEY).decode("ascii", "replace").strip()
-    if not key:
-        name = getattr(file, "name", "<stdin>").replace("<stdin>", "the standard input")
-        _give_up(f"{name} is empty; it is expected to hold the API key")
-    return key
-
-
-def _write(path: Path, model: Model, privacy: Privacy, *, anonymize: bool) -> None:
     try:
-        values = model.scenario(privacy, anonymize=anonymize)
-        text = scenario_text(values, as_json=is_json(path))
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        if scenario_out is not None and model is not None:
+            values = model.scenario(privacy, anonymize=not show_names)
+            text = scenario_text(values, as_json=is_json(scenario_out))
+            with scenario_out.open("x", encoding="utf-8") as file:
+                file.write(text)
     except ScenarioError as error:
         _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
     except OSError as error:
-        _give_up(f"cannot write {path}: {error.strerror}")
+        _give_up(f"cannot write {scenario_out}: {error.strerror}")
+    raise SystemExit(1 if report.findings else 0)
 
 
 def _give_up(why: str) -> NoReturn:

@@ -1,32 +1,31 @@
-"""What is found: differences, each cause once, and what could not be checked."""
+"""What a verification found: differences, each cause once, and what could not be checked."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ..importing import Aliases, named_persons
-from ..keys import HIDDEN, SHORT_KEY
-from ..parameters import KEY_USER
+from ..core.request import HIDDEN
+from ..importer import Aliases, named_persons
+from .asking import basic_credentials
 
-MAX_EXAMPLES = 5
-"""Examples that a finding keeps; `count` says how many there were."""
+MAX_EXAMPLES = 5  # of one finding
+MIN_HIDDEN = 6  # letters of an API key that is hidden inside of texts; a shorter one may be a word
 
 WHY = {
     "property-new": "The mock leaves it out of releases that are not imported.",
-    "property-missing": "A client that reads it works against the mock alone.",
-    "property-type": "A typed client reads one of the two and fails at the other.",
-    "property-null": "A client that asks whether a property is there is told otherwise.",
+    "property-missing": "A client that reads it works with the mock only.",
+    "property-type": "A typed client reads one of the two and fails with the other.",
+    "property-null": "A client that tests whether a property is there gets another result.",
     "property-value": "A client reads another value than from the mock.",
-    "property-order": "It matters to whoever compares bytes.",
+    "property-order": "It matters to a client that compares bytes.",
     "date-form": "A client that parses the mock's form may not read this one.",
     "status-value": "A client that compares with the documented statuses never meets it.",
-    "release-hidden": "A client that asks without filters does not get every release.",
-    "release-twice": "A client that counts, or keeps releases by id, is told otherwise.",
+    "release-hidden": "A client that sends no filters does not get every release.",
+    "release-twice": "A client that counts releases, or stores them by id, gets another result.",
     "order": "A client that takes the first release for the newest gets another one.",
     "order-filtered": "A client that takes the first release gets another one with a filter.",
     "matching": "The same filter selects other releases.",
@@ -34,11 +33,11 @@ WHY = {
     "combining": "The same filters together select other releases.",
     "selection": "The same request selects other releases.",
     "accepted": "A client that does this is stopped by the mock, and not by the server.",
-    "refused": "A client that does this works against the mock, and not against the server.",
-    "no-match": "A client that looks for something that is not there takes another way.",
-    "error-status": "A client that looks at the status of an error takes another way.",
+    "refused": "A client that does this works with the mock, and not with the server.",
+    "no-match": "A client that searches for what does not exist takes another way.",
+    "error-status": "A client that reads the status of an error takes another way.",
     "error-body": "A client that shows or reads the text of an error finds another.",
-    "content-type": "A client that looks at the type of an answer reads it otherwise.",
+    "content-type": "A client that reads the type of an answer takes another way.",
     "body": "A client that reads an array of releases fails.",
 }
 """Every kind of difference, and why it matters."""
@@ -48,10 +47,8 @@ WHY = {
 class Finding:
     """One difference with one cause.
 
-    kind: one of `WHY`.
-    about: the properties, the filters, or what was tried.
-    server, mock: what each of them does.
-    examples: requests, or releases by their id.
+    kind: one of `WHY`. about: the properties, the filters, or what was tried.
+    server, mock: what each of them does. examples: requests, or releases by their id.
     """
 
     kind: str
@@ -63,25 +60,19 @@ class Finding:
 
     def __str__(self) -> str:
         more = self.count - len(self.examples)
-        examples = [*self.examples, *([f"and {more} more"] if more else [])]
-        return "\n".join(
-            [
-                f"{self.kind}: {', '.join(self.about)}",
-                f"  server: {self.server}",
-                f"  mock:   {self.mock}",
-                f"  why:    {WHY[self.kind]}",
-                *(f"  seen:   {example}" for example in examples),
-            ]
-        )
+        seen = [*self.examples, *([f"and {more} more"] if more else [])]
+        lines = [f"server: {self.server}", f"mock:   {self.mock}", f"why:    {WHY[self.kind]}"]
+        lines += [f"seen:   {example}" for example in seen]
+        return "\n  ".join([f"{self.kind}: {', '.join(self.about)}", *lines])
 
 
 @dataclass
 class Report:
     """What one verification found.
 
-    url: the server's. requests: how many were sent. releases: how many it has.
-    unchecked: what could not be looked at, and why.
-    left_out: how many things were not tried, since they build on what differs.
+    requests, releases: how many the server got, and has.
+    left_out: number of checks left out, because they build on what differs.
+    unchecked: what could not be checked, and why.
     """
 
     url: str
@@ -90,93 +81,75 @@ class Report:
     left_out: int = 0
     findings: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     unchecked: dict[str, None] = field(default_factory=dict)
-    _noted: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
+    _seen: set[tuple[str, ...]] = field(default_factory=set)
 
     def add(
-        self, key: tuple[str, ...], about: Iterable[str], server: str, mock: str, example: str
+        self, key: tuple[str, ...], about: str, server: str, mock: str, example: str, once: str = ""
     ) -> None:
-        """Note a difference. key: its kind and whatever else makes it the same cause."""
-        finding = self.findings.setdefault(key, Finding(key[0], [], server, mock))
-        finding.about += [item for item in about if item not in finding.about]
-        if (key, example) in self._noted:
-            return
-        self._noted.add((key, example))
-        finding.count += 1
-        if len(finding.examples) < MAX_EXAMPLES:
-            finding.examples.append(example)
+        """Add a difference.
 
-    def is_about(self, item: str) -> bool:
-        """Whether a difference is about this."""
-        return any(item in finding.about for finding in self.findings.values())
+        key: its kind and what else tells its cause from others.
+        once: what is worth one example only, if that is not the example itself.
+        """
+        finding = self.findings.setdefault(key, Finding(key[0], [], server, mock))
+        if about not in finding.about:
+            finding.about.append(about)
+        if (*key, once or example) not in self._seen:
+            self._seen.add((*key, once or example))
+            finding.count += 1
+            finding.examples += [example] if finding.count <= MAX_EXAMPLES else []
 
     def skip(self, what: str) -> None:
-        """Note what is not checked."""
+        """Add what is not checked."""
         self.unchecked[what] = None
-
-    def __str__(self) -> str:
-        found = [f"{number}. {item}" for number, item in enumerate(self.findings.values(), 1)]
-        if self.unchecked:
-            found.append("\n".join(["not checked:", *(f"  {item}" for item in self.unchecked)]))
-        differences = _counted(len(self.findings), "difference") if self.findings else _NONE
-        asked = f"{_counted(self.requests, 'request')}, {_counted(self.releases, 'release')}"
-        return "\n\n".join([*found, f"{differences} in {asked}{self._missed()}: {self.url}"])
-
-    def _missed(self) -> str:
-        """How much could not be checked, in words for the last line."""
-        if not self.releases:
-            return " (so most was not checked)"
-        if not self.left_out:
-            return ""
-        return f" ({_counted(self.left_out, 'check')} left out because of that)"
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
-        found = [{**asdict(item), "why": WHY[item.kind]} for item in self.findings.values()]
-        return {
-            "url": self.url,
-            "requests": self.requests,
-            "releases": self.releases,
-            "drift": bool(found),
-            "differences": found,
-            "notChecked": list(self.unchecked),
-        }
+        differences = [{**asdict(item), "why": WHY[item.kind]} for item in self.findings.values()]
+        numbers = {"requests": self.requests, "releases": self.releases}
+        found = {"drift": bool(differences), "differences": differences}
+        return {"url": self.url, **numbers, **found, "notChecked": list(self.unchecked)}
 
+    def __str__(self) -> str:
+        def count(number: int, what: str) -> str:
+            return f"{number} {what}{'' if number == 1 else 's'}"
 
-_NONE = "no difference"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+        parts = [f"{number}. {item}" for number, item in enumerate(self.findings.values(), 1)]
+        if self.unchecked:
+            parts.append("\n  ".join(["not checked:", *self.unchecked]))
+        missed = f"{count(self.left_out, 'check')} left out because of that"
+        missed = missed if self.releases else "so most was not checked"
+        end = f" ({missed})" if self.left_out or not self.releases else ""
+        found = count(len(self.findings), "difference") if self.findings else "no difference"
+        sent = f"{count(self.requests, 'request')}, {count(self.releases, 'release')}"
+        return "\n\n".join([*parts, f"{found} in {sent}{end}: {self.url}"])
 
 
 class Privacy:
-    """Takes API keys, and the names of persons unless they are asked for, out of texts."""
+    """Takes the API key out of texts, and the names of persons unless they are to be shown."""
 
     def __init__(self, key: str, *, show_names: bool = False) -> None:
-        user_and_key = base64.b64encode(f"{KEY_USER}:{key}".encode()).decode()
-        forms = (key, quote(key, safe=""), user_and_key)
-        self._key = key
-        self._forms = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+        forms = "|".join(map(re.escape, (key, quote(key, safe=""), basic_credentials(key))))
+        is_word = len(key) < MIN_HIDDEN
+        self._key = re.compile(rf"\A(?:{forms})\Z" if is_word else forms, re.IGNORECASE)
         self._show_names = show_names
         self._aliases = Aliases()
 
-    def learn(self, releases: list[dict[str, Any]]) -> None:
+    def learn(self, releases: Iterable[dict[str, Any]]) -> None:
         """Take note of the persons in these releases."""
         if not self._show_names:
-            names = set(named_persons(releases))
+            names = set(named_persons(list(releases)))
             self._aliases.learn(sorted(name for name in names if re.search(r"[^\W\d_]", name)))
 
     def __call__(self, text: str) -> str:
-        """`text`, which came from the server, as it may be shown."""
+        """A text of the server as it may be shown."""
         text = self._aliases(self.without_key(text))
         return text if text.isprintable() else repr(text)[1:-1]
 
     def without_key(self, value: Any) -> Any:
         """A value without the API key in any text of it."""
         if isinstance(value, str):
-            if len(self._key) >= SHORT_KEY:
-                return self._forms.sub(HIDDEN, value)
-            return HIDDEN if value == self._key else value
+            return self._key.sub(HIDDEN, value)
         if isinstance(value, list):
             return [self.without_key(item) for item in value]
         if isinstance(value, dict):

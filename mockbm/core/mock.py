@@ -1,0 +1,569 @@
+"""The mock: its scenarios and sessions, and which session an API key means.
+
+A session's own key means that session, any other accepted key the default session, and
+`KEY@scenario` a session of that key which always has that scenario.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+from marshmallow import ValidationError
+from marshmallow.fields import Field
+
+from .endpoint import Endpoint, Result, not_found
+from .errors import Problem, ScenarioError, UnknownName
+from .fields import Duration, Moment
+from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
+from .request import Call, Request, header_key
+from .scenario import DEFAULT_API_KEY, Scenario
+from .session import DEFAULT, Session, Store, new_key, session_id
+from .times import Clock, duration, moment, outgoing
+
+DEFAULT_SCENARIO = "documented"
+
+PIN = "@"
+"""Stands between an API key and the scenario that it is pinned to."""
+
+ADMIN_PREFIX = "/__admin"
+
+_CLOCKS = (time.monotonic,)  # here, tools that freeze time for tests do not replace it
+
+log = logging.getLogger("mockbm")
+
+
+class Source(Protocol):
+    """Where scenarios come from. name: for people, such as the path of a directory."""
+
+    name: str
+
+    def load(self) -> dict[str, Scenario]:
+        """All scenarios, by name in alphabetical order. Raises: ScenarioError."""
+
+    def inline(self, values: Any, known: Mapping[str, Scenario]) -> Scenario:
+        """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
+
+
+@dataclass
+class Access:
+    """What an API key gives access to during one request.
+
+    refusal: why the key is refused; "" where it is not.
+    parent: the session whose key a pinned key is made of.
+    """
+
+    mock: Mock
+    session: Session
+    refusal: str = ""
+    parent: Session | None = None
+
+    def record(
+        self,
+        request: Request,
+        call: Call,
+        result: Result,
+        delay: float,
+        broken: str,
+        began: float,
+    ) -> None:
+        """Write the request into the journal, and into the parent's, and log it."""
+        arrives = broken in ("", "truncate")
+        body = result.body if arrives and request.method != "HEAD" else b""
+        size = len(body) // 2 if broken else len(body)
+        notes = (f"delayed by {delay * 1000:.0f} ms",) if delay else ()
+        if call.key_place and header_key(request.headers):
+            notes = (f"a further API key, in the {call.key_place}, is ignored", *notes)
+        session = self.session
+        for journaling in (session, self.parent) if self.parent else (session,):
+            journaling.number += 1
+            record = Record(
+                journaling.number,
+                time.time(),
+                perf_counter() - began + delay,
+                request.method,
+                request.path,
+                result.status if arrives else 0,
+                session.scenario.name,
+                session.revision,
+                call,
+                len(result.ids),
+                result.ids[:MAX_IDS],
+                body[: min(size, MAX_ANSWER)],
+                size,
+                result.explanation,
+                notes,
+            )
+            journaling.journal.add(record)
+        self.mock.on_record(record, session)
+
+
+def log_record(record: Record, _session: Session) -> None:
+    """Log a request by `logging`, as a WSGI server is set up to."""
+    level = logging.WARNING if record.status == 403 else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, "%s", record.entry())
+
+
+class Mock:
+    """One mocked BuildMaster instance. Any number of threads may use it.
+
+    source: of the scenarios. store: of the sessions.
+    endpoints: the table of the API, that of Get Releases first.
+    scenario: name of the one active at the start; by default `documented` where there is one, or
+        else the first by name.
+    strict: refuse unknown parameters and two of a group, as the real server does.
+    clock: a date at which every session's clock stands at first; by default the machine's time.
+    breaks_connections: whether the server that runs this lets a fault break a connection.
+    max_sessions: number of sessions that there may be besides the default one.
+    page: whether there is a page for people.
+    Raises: ScenarioError for files with problems, UnknownName, ValueError for a bad clock.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        endpoints: tuple[Endpoint, ...],
+        *,
+        scenario: str | None = None,
+        strict: bool = True,
+        max_sessions: int = 1_000,
+        clock: str | None = None,
+        breaks_connections: bool = False,
+        page: bool = True,
+    ) -> None:
+        self.source = source
+        self.store = store
+        self.strict = strict
+        self.max_sessions = max_sessions
+        try:
+            self.clock = Clock() if clock is None else clock_at(clock)
+        except ValueError as error:
+            raise ValueError(f"the clock: {error}") from None
+        self.breaks_connections = breaks_connections
+        self.on_record: Callable[[Record, Session], None] = log_record
+        self.problems: tuple[Problem, ...] = ()
+        self.endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+        paths = [*self.endpoints]
+        unknown = not_found(paths, f"{ADMIN_PREFIX}/" if page else "")
+        self._unknown = Endpoint("", unknown, endpoints[0].parameters)
+        self._reloading = threading.RLock()
+        self._gone: dict[str, Scenario] = {}
+        self._began = _CLOCKS[0]()
+        self._reloads = 0
+        self._take(source.load())
+        if scenario is None:
+            known = self.scenarios
+            scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))
+        self._start = scenario
+        self._require_playable(self.scenario(scenario))
+        self.scenario(scenario).prepare()
+        self.default = LocalSession(self, DEFAULT)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since it was made."""
+        return _CLOCKS[0]() - self._began
+
+    def _take(self, scenarios: dict[str, Scenario]) -> None:
+        self.scenarios = scenarios
+        self.loaded = outgoing(Clock().now())
+        self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
+
+    def endpoint(self, path: str) -> Endpoint:
+        """The endpoint of a path, in any case and perhaps with a slash at its end [C, D]."""
+        found = self.endpoints.get(path)
+        if found is None and path.isascii():  # some other letters are ASCII ones in lower case
+            found = self.endpoints.get(path.lower().removesuffix("/"))
+        return found or self._unknown
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of that name. Raises: UnknownName."""
+        scenarios = self.scenarios
+        if name not in scenarios:
+            raise UnknownName("scenario", name, scenarios)
+        return scenarios[name]
+
+    def _require_playable(self, scenario: Scenario) -> None:
+        """Refuse a scenario that this server cannot play. Raises: ScenarioError."""
+        if scenario.needs_socket and not self.breaks_connections:
+            what = (
+                "breaks connections, which this WSGI server does not let mockbm do; "
+                "run it with `mockbm serve`, or with the pytest fixture"
+            )
+            raise ScenarioError([Problem("", 0, 0, scenario.name, what)])
+
+    # Reading the files again.
+
+    def reload(self) -> None:
+        """Read the scenario files again. What is active stays active, with its new content.
+
+        It begins again where that is new, with the next use of each session; where it is not,
+        the sessions notice nothing.
+        Raises: ScenarioError, after which everything is as it was, and `problems` has them.
+        """
+        with self._reloading:
+            default = next((s for s in self.store.sessions() if s.id == DEFAULT), None)
+            needed = {self._start: "active at the start"}
+            if default and default.values is None and default.active in self.scenarios:
+                needed[default.active] = "active"
+            self._load(needed)
+            self._reloads = self.store.add_reload()
+
+    def _load(self, needed: Mapping[str, str]) -> None:
+        try:
+            scenarios = self.source.load()
+            gone = [
+                Problem(self.source.name, 1, 1, name, f"has no file any more, but is {role}")
+                for name, role in needed.items()
+                if name not in scenarios
+            ]
+            if gone:
+                raise ScenarioError(gone)
+            sessions = self.store.sessions()
+            used = {self._start, *(s.active for s in sessions), *(s.start for s in sessions)}
+            for name in used & scenarios.keys():
+                self._require_playable(scenarios[name])
+        except ScenarioError as error:
+            self.problems = error.problems
+            raise
+        before = {**self._gone, **self.scenarios}
+        for name, scenario in scenarios.items():
+            known = before.get(name)
+            if known is not None and known.fingerprint == scenario.fingerprint:
+                scenarios[name] = known  # with all that was made of it
+        for name in used & scenarios.keys():
+            scenarios[name].prepare()
+        self._gone = {name: before[name] for name in used & before.keys() - scenarios.keys()}
+        self.problems = ()
+        self._take(scenarios)
+
+    def _catch_up(self) -> None:
+        """Read the files again because another process has.
+
+        Raises: ConnectionError where they have problems: what others serve is not known.
+        """
+        with self._reloading:
+            reloads = self.store.reloads()
+            if self._reloads == reloads:
+                return
+            try:
+                self._load({})
+            except ScenarioError as error:
+                text = f"another process has read scenario files that have problems now: {error}"
+                raise ConnectionError(text) from None
+            self._reloads = reloads
+
+    # Sessions.
+
+    def open_session(self, scenario: str | None = None, label: str = "") -> LocalSession:
+        """A new session with a fresh API key, in the scenario that is active at the start.
+
+        scenario: another one to start with.
+        Raises: UnknownName; RuntimeError where there are `max_sessions` already.
+        """
+        start = self.scenario(self._start if scenario is None else scenario)
+        self._require_playable(start)
+        start.prepare()
+        key = new_key()
+        session = self._fresh(session_id(key), label, start)
+        if not self.store.add(session, self.max_sessions):
+            raise RuntimeError(
+                f"there are {self.max_sessions} sessions, and no more are allowed; end some "
+                "with DELETE, or start the mock with a higher limit"
+            )
+        return LocalSession(self, session.id, key)
+
+    def _fresh(
+        self, id_: str, label: str, start: Scenario, parent: Session | None = None
+    ) -> Session:
+        clock = self.clock if parent is None else parent.clock
+        session = Session(id_, label, start.name, start.name, clock, clock.now())
+        if parent is not None:
+            session.parent, session.generation = parent.id, parent.generation
+        session.load(start)
+        return session
+
+    def sessions(self) -> list[Session]:
+        """The sessions that are open, oldest first, and those of pinned keys. Only for reading."""
+        found = self.store.sessions()
+        generations = {session.id: session.generation for session in found}
+        opened = [s for s in found if s.parent is None and s.id != DEFAULT]
+        pins = [s for s in found if s.parent and generations.get(s.parent) == s.generation]
+        return opened + pins
+
+    def local(self, id_: str) -> LocalSession:
+        """The session of that id. Raises: UnknownName."""
+        with self.use(id_):
+            return LocalSession(self, id_)
+
+    def end_session(self, id_: str, why: str = "it was ended by a call") -> None:
+        """End a session. Raises: UnknownName."""
+        if id_ == DEFAULT or not self.store.end(id_, why):
+            raise UnknownName("session", id_)
+
+    @contextmanager
+    def use(self, id_: str) -> Iterator[Session]:
+        """A unit of work with the session of that id. Raises: UnknownName."""
+        self._find(id_)
+        if id_ == DEFAULT:
+            with self._use_default() as session:
+                yield session
+            return
+        with self.store.use(id_) as found:
+            if found is None:
+                raise UnknownName("session", id_)
+            self._sync(found)
+            yield found
+
+    @contextmanager
+    def _use_default(self) -> Iterator[Session]:
+        """A unit of work with the default session, which begins when it is first needed."""
+        with self.store.use(DEFAULT) as session:
+            if session is not None:
+                self._sync(session)
+                yield session
+                return
+        self.store.add(self._fresh(DEFAULT, "", self.scenario(self._start)))
+        with self.store.use(DEFAULT) as session:
+            assert session is not None
+            self._sync(session)
+            yield session
+
+    def _find(self, *ids: str) -> list[bool]:
+        found = self.store.find(*ids)
+        if self.store.reloads() != self._reloads:
+            self._catch_up()
+        return found
+
+    def _sync(self, session: Session) -> None:
+        """Give a session its active scenario as it is now."""
+        if session.values is not None:
+            if not session.is_loaded:
+                session.load(self.source.inline(session.values, {**self._gone, **self.scenarios}))
+            return
+        scenario = self.scenarios.get(session.active) or self._gone.get(session.active)
+        if scenario is None:  # its file is gone, and this process has never read it
+            scenario = self.scenarios.get(session.start) or self.scenario(self._start)
+            session.switch(scenario)
+        session.load(scenario)
+
+    @contextmanager
+    def session(self, key: str | None) -> Iterator[Access]:
+        """A unit of work with the session that an API key means, and whether it is refused.
+
+        A session's own key is accepted in every scenario that accepts any key at all.
+        """
+        base, pinned, name = (key or "").rpartition(PIN)
+        own, parent = session_id(key or ""), session_id(base)
+        is_own, is_parent = self._find(own, parent) if pinned else (*self._find(own), False)
+        if key and (is_own or is_parent):
+            with self.store.use(own if is_own else parent) as session:
+                if session is not None:
+                    self._sync(session)
+                    if is_own:
+                        yield Access(self, session, _refusal(session, session.scenario, key))
+                    else:
+                        with self._pinned(session, key, base, name) as access:
+                            yield access
+                    return
+        with self._use_default() as session:
+            if key in session.scenario.api_keys:
+                yield Access(self, session)
+            elif pinned and base in self._keys:
+                with self._pinned(session, key or "", base, name) as access:
+                    yield access
+            else:
+                yield Access(self, session, self._why_refused(session, key, own))
+
+    @contextmanager
+    def _pinned(self, parent: Session, key: str, base: str, name: str) -> Iterator[Access]:
+        """A unit of work with the session of a key that always has one scenario.
+
+        It is opened when it is first needed, and begins again when its parent does.
+        """
+        try:
+            scenario = self.scenario(name)
+            why = _refusal(parent, scenario, base)
+            if not why:
+                self._require_playable(scenario)
+        except UnknownName as error:
+            scenario, why = parent.scenario, f"the API key is pinned, but {error}"
+        except ScenarioError as error:
+            why = str(error)
+        if why:
+            yield Access(self, parent, why)
+            return
+        id_ = session_id(f"pinned {key}")
+        self.store.find(id_)
+        with self.store.use(id_) as pin:
+            if pin is not None:
+                self._sync(pin)
+                if pin.generation != parent.generation:
+                    pin.reset(scenario, parent.clock)
+                    pin.generation = parent.generation
+                pin.clock = parent.clock
+                yield Access(self, pin, parent=parent)
+                return
+        scenario.prepare()
+        self.store.add(self._fresh(id_, f"pinned to {scenario.name}", scenario, parent))
+        with self.store.use(id_) as pin:
+            assert pin is not None
+            self._sync(pin)
+            yield Access(self, pin, parent=parent)
+
+    def _why_refused(self, default: Session, key: str | None, id_: str) -> str:
+        if key is None:
+            return "the API key is missing" + _hint(default.scenario)
+        why = self.store.ended(id_) or self.store.ended(session_id(key.rpartition(PIN)[0]))
+        if why is not None:
+            return f"the session of this API key has ended: {why}" + _hint(default.scenario)
+        if key in self._keys:
+            others = [item.name for item in self.scenarios.values() if key in item.api_keys]
+            return (
+                f"scenario {default.scenario.name} does not accept this API key; "
+                f"accepted by: {', '.join(others)}"
+            ) + _hint(default.scenario)
+        return "the API key is unknown" + _hint(default.scenario)
+
+
+def _refusal(session: Session, scenario: Scenario, key: str) -> str:
+    """Why a scenario refuses a key whose session is known; "" where it does not."""
+    accepted = scenario.api_keys
+    if key in accepted or (accepted and session.id != DEFAULT):
+        return ""
+    what = "does not accept this API key" if accepted else "accepts no API key at all"
+    return f"scenario {scenario.name} {what}"
+
+
+def _hint(scenario: Scenario) -> str:
+    """The end of a refusal: the vendor's key where it would do."""
+    if scenario.api_keys == (DEFAULT_API_KEY,):
+        return f"; scenario {scenario.name} accepts {DEFAULT_API_KEY}"
+    return "" if scenario.api_keys else f"; scenario {scenario.name} accepts no API key at all"
+
+
+class LocalSession:
+    """A session of a mock in this process, by its id; `client.RemoteSession` has the same calls.
+
+    Made by a `Mock`. Any number of threads may use it. Every call raises UnknownName where the
+    session has ended.
+    """
+
+    def __init__(self, mock: Mock, id_: str, api_key: str = "") -> None:
+        self.id = id_
+        self.api_key = api_key
+        self._mock = mock
+
+    @property
+    def active(self) -> str:
+        """The name of the active scenario."""
+        with self._mock.use(self.id) as session:
+            return session.active
+
+    @property
+    def scenario(self) -> Scenario:
+        """The active scenario."""
+        with self._mock.use(self.id) as session:
+            return session.scenario
+
+    def use(self, name: str) -> None:
+        """Make another scenario active. Raises: UnknownName; RuntimeError for a pinned key's."""
+        self._switch(self._mock.scenario(name), None)
+
+    def use_values(self, values: Any) -> None:
+        """Make a scenario active that is written as plain values, as in a scenario file.
+
+        Raises: ScenarioError; RuntimeError for a pinned key's.
+        """
+        values = deepcopy(values)  # the caller may go on changing them
+        mock = self._mock
+        self._switch(mock.source.inline(values, {**mock._gone, **mock.scenarios}), values)
+
+    def _switch(self, scenario: Scenario, values: Any) -> None:
+        self._mock._require_playable(scenario)
+        scenario.prepare()
+        with self._mock.use(self.id) as session:
+            if session.parent is not None:
+                raise RuntimeError("this session belongs to a key that is pinned to its scenario")
+            session.switch(scenario, values)
+
+    def reset(self) -> None:
+        """Go back to what a fresh start has: scenario, counts, clock and an empty journal."""
+        with self._mock.use(self.id) as session:
+            known = {**self._mock._gone, **self._mock.scenarios}
+            clock = session.clock if session.parent else self._mock.clock
+            session.reset(known.get(session.start, session.scenario), clock)
+
+    @property
+    def now(self) -> str:
+        """What this session's clock shows, as dates go out."""
+        with self._mock.use(self.id) as session:
+            return outgoing(session.clock.now())
+
+    def set_clock(self, text: str) -> None:
+        """Stop the clock at a moment, and let the active scenario begin again there.
+
+        Raises: ValueError for what is not a date, or one that is too far away.
+        """
+        clock = clock_at(text)
+        with self._mock.use(self.id) as session:
+            session.restart(clock)
+
+    def advance_clock(self, text: str) -> None:
+        """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
+        seconds = duration(_read(Duration(), text))
+        with self._mock.use(self.id) as session:
+            session.clock = session.clock.advanced(seconds)
+            session.revision += 1
+
+    def release_clock(self) -> None:
+        """Let the clock show the machine's time, and let the active scenario begin again."""
+        with self._mock.use(self.id) as session:
+            session.restart(Clock())
+
+    def state(self) -> dict[str, list[dict[str, Any]]]:
+        """The records that the session sees now: kind to records, in the order of the answers."""
+        with self._mock.use(self.id) as session:
+            session.advance()
+            tables = {kind: session.table(kind) for kind in session.scenario.kinds}
+            bodies = {kind: table.select({}).body for kind, table in tables.items()}
+        return {kind: json.loads(body) for kind, body in bodies.items()}
+
+    def requests(self, **filters: Any) -> list[Entry]:
+        """The journal, oldest first; filters as for `narrowed`."""
+        with self._mock.use(self.id) as session:
+            journal = session.journal
+        return narrowed(journal.entries(), **filters)
+
+    def clear_requests(self) -> None:
+        """Empty the journal."""
+        with self._mock.use(self.id) as session:
+            session.journal.clear()
+
+    def end(self) -> None:
+        """End the session: its key is refused from now on."""
+        self._mock.end_session(self.id)
+
+
+def clock_at(text: str) -> Clock:
+    """A clock that stands still at a date. Raises: ValueError."""
+    return Clock(moment(_read(Moment(), text)))
+
+
+def _read(field: Field[str], text: str) -> str:
+    """What a field reads from a text. Raises: ValueError, with its words."""
+    try:
+        read: str = field.deserialize(text)
+    except ValidationError as error:
+        raise ValueError(error.messages[0]) from None
+    return read

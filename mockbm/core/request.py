@@ -1,0 +1,351 @@
+"""A request and an answer as plain values, and what a request says, in whichever place.
+
+Parameters are in the query, a form or a JSON object; the API key is there, or in one of two
+headers [S, O]. Reading never fails: what cannot be read becomes a problem of the call, because a
+missing key is answered before anything else.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import json
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import parse_qsl
+
+from .errors import quoted
+from .fields import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from werkzeug.sansio.multipart import MultipartDecoder
+
+KEY_HEADER = "X-ApiKey"
+KEY_USER = "api"
+KEY_PARAMETERS = ("key", "api_key")
+"""Names of the key as a parameter, in lower case; both are taken in every place [O, C]."""
+
+HIDDEN = "***"
+"""Stands in the place of a secret in everything that mockbm writes."""
+
+MAX_BODY = 1024 * 1024
+"""Bytes that the body of a request may have."""
+
+MAX_HEADERS = 64 * 1024
+"""Bytes of request line and headers, which the server refuses by itself."""
+
+MAX_FIELDS = 1_000
+"""Parameters that a request may have."""
+
+_TOO_DEEP = f"not read: JSON nested more than {MAX_DEPTH} levels deep"
+_TOO_MANY = f"a form of more than {MAX_FIELDS} fields"
+_USE_JSON = "set Content-Type: application/json"
+_SECRETS = ("apikey", "authorization", "password", "secret", "token")
+_CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
+_WORDS = {True: "true", False: "false"}
+
+
+class Request(NamedTuple):
+    """One HTTP request.
+
+    path: decoded. query: as it was sent. headers: their names are in lower case.
+    body: at most one byte more than `MAX_BODY`, by which a longer one is recognised.
+    can_break: whether the caller has the connection and can break it.
+    one_of_many: whether other processes serve the same mock.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    can_break: bool = False
+    one_of_many: bool = False
+
+
+class Answer(NamedTuple):
+    """One HTTP answer. The caller sends no body where the request was a HEAD.
+
+    delay: seconds by which it is to be late.
+    broken: how the connection is to break: `reset`, `empty`, `truncate`, or "" for not at all.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    delay: float = 0.0
+    broken: str = ""
+
+
+class Parameter(NamedTuple):
+    """One parameter of a request.
+
+    name: as the endpoint spells it, or as it was sent where it is unknown; names ignore case [C].
+    value: the text that was sent (also for numbers, true and false of JSON), or the list or dict;
+        `HIDDEN` where the name says that it is a secret.
+    place: "query", "form" or "JSON".
+    """
+
+    name: str
+    value: Any
+    place: str
+
+
+@dataclass
+class Call:
+    """What a request says: at most one parameter of each name, the key, and the problems.
+
+    key_place: where the key is, as of a parameter; "" where it is not among them.
+    problems: name of a parameter, or `body`, to what is wrong with it.
+    empty: names of parameters that count as left out, since they are null or empty [C].
+    notes: what else was ignored although it was sent.
+    loaded: the parameters as their endpoint reads them, where there are no problems.
+    ignored: names of parameters that have no effect though they were meant to.
+    """
+
+    api_key: str | None = None
+    key_place: str = ""
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    loaded: Mapping[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+class UnreadableBody(ValueError):  # noqa: N818 (it reads as what it says)
+    """A body that cannot be read; the text says why."""
+
+
+def header_key(headers: Mapping[str, str]) -> str | None:
+    """The API key in the headers: X-ApiKey [S], or the password of the Basic user `api` [C]."""
+    key = headers.get("x-apikey")
+    if key:
+        return key
+    scheme, _, word = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = b64decode(word.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return password or None if user == KEY_USER else None
+
+
+def read(query: str, content_type: str, body: bytes, names: Mapping[str, str]) -> Call:
+    """What a query and a body say.
+
+    names: the parameters of the endpoint, each in lower case to its spelling.
+    """
+    call = Call()
+    found = [Parameter(name, value, "query") for name, value in _pairs(query)]
+    try:
+        found += _body_parameters(content_type, body)
+    except UnreadableBody as error:
+        call.problems["body"] = [str(error)]
+    if len(found) > MAX_FIELDS:
+        call.problems["parameters"] = [f"more than {MAX_FIELDS} are too many"]
+        del found[MAX_FIELDS:]
+    for name, value, place in found:
+        if value is None or value == "":
+            call.empty.append(name)
+        elif name.lower() not in KEY_PARAMETERS:
+            _add(call, Parameter(names.get(name.lower(), name), value, place), names)
+        elif call.api_key is None and isinstance(value, str):
+            call.api_key, call.key_place = value, place
+        else:
+            call.notes.append(f"a further API key, in the {place}, is ignored")
+    return call
+
+
+def printable(name: str) -> str:
+    """The name of a parameter for a message of one line, in quotes where it could break it."""
+    return name if name.isprintable() and 0 < len(name) <= 60 else quoted(name)
+
+
+def _add(call: Call, parameter: Parameter, names: Mapping[str, str]) -> None:
+    name, value, place = parameter
+    folded = name.lower()
+    if folded not in names and any(
+        word in folded.replace("-", "").replace("_", "") for word in _SECRETS
+    ):
+        value = HIDDEN
+    first = call.parameters.get(name)
+    if first is None:
+        call.parameters[name] = Parameter(name, value, place)
+        return
+    call.problems[name] = [
+        f"given twice, as {_brief(first.value)} in the {first.place} and as "
+        f"{_brief(value)} in the {place}; give it once"
+    ]
+
+
+def _brief(value: Any) -> str:
+    """A value for a message about two: as it was sent, or only its kind where it is long."""
+    if isinstance(value, str):
+        short = len(value) <= 40 and value.isprintable()
+        return f"'{value}'" if short else f"a text of {len(value)} letters"
+    return quoted(value)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """The names and values of a query or a form, in their order."""
+    if not text:
+        return []
+    return parse_qsl(text, keep_blank_values=True, errors="replace")
+
+
+def _body_parameters(content_type: str, body: bytes) -> Iterable[Parameter]:
+    text = body.removeprefix(codecs.BOM_UTF8).strip() if body else b""
+    kind, _, rest = content_type.partition(";")
+    kind = kind.strip().lower()
+    if kind == "multipart/form-data" and body:
+        return _multipart(content_type, body)
+    if not text:
+        return ()
+    if kind == "application/x-www-form-urlencoded":
+        if text[:1] in (b"{", b"["):
+            raise UnreadableBody(f"JSON that was sent as a form; {_USE_JSON}")
+        form = _decoded(body, "utf-8")
+        if form.count("&") >= MAX_FIELDS:
+            raise UnreadableBody(_TOO_MANY)
+        return [Parameter(name, value, "form") for name, value in _pairs(form)]
+    if _is_json(kind) or (not kind and text[:1] == b"{"):
+        charset = _options(rest).get("charset", "utf-8") if rest else "utf-8"
+        return [Parameter(*pair, "JSON") for pair in _json_pairs(_decoded(body, charset))]
+    raise UnreadableBody(
+        f"cannot be read as {quoted(kind)}; {_USE_JSON}"
+        if kind
+        else f"has no Content-Type and is not a JSON object; {_USE_JSON}"
+    )
+
+
+def _is_json(kind: str) -> bool:
+    """Whether a media type is JSON's, such as `text/json` or `application/problem+json` [D]."""
+    return kind in ("application/json", "text/json") or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+
+
+def _options(text: str) -> dict[str, str]:
+    """The options of a Content-Type, such as `charset` and `boundary`."""
+    from werkzeug.http import parse_options_header  # which most requests do without
+
+    return parse_options_header(f"x/x;{text}")[1]
+
+
+def _multipart(content_type: str, body: bytes) -> Iterator[Parameter]:
+    """The fields of a multipart form, read by werkzeug's parser, which knows no framework."""
+    from werkzeug.exceptions import RequestEntityTooLarge
+    from werkzeug.sansio.multipart import MultipartDecoder
+
+    boundary = _options(content_type.partition(";")[2]).get("boundary", "").encode()
+    decoder = MultipartDecoder(boundary, max_parts=MAX_FIELDS)
+    is_empty = True
+    try:
+        decoder.receive_data(body)
+        decoder.receive_data(None)
+        for name, value in _parts(decoder):
+            is_empty = False
+            yield Parameter(name, value.decode("utf-8", "replace"), "form")
+    except RequestEntityTooLarge:
+        raise UnreadableBody(_TOO_MANY) from None
+    except UnreadableBody:
+        raise
+    except ValueError:
+        pass
+    if is_empty and body.strip() != b"--" + boundary + b"--":  # some clients send only the end
+        raise UnreadableBody("not a multipart form that can be read; look at its boundary")
+
+
+def _parts(decoder: MultipartDecoder) -> Iterator[tuple[str, bytes]]:
+    """The names and values of the fields that a decoder finds."""
+    from werkzeug.sansio.multipart import Data, Epilogue, Field, File, NeedData
+
+    name, value = "", b""
+    while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
+        if isinstance(event, (Field, File)) and event.name is None:
+            raise UnreadableBody("a part of the multipart form has no name")
+        if isinstance(event, File):
+            what = f"{printable(event.name)} was sent as a file; send it as a plain field"
+            raise UnreadableBody(what)
+        if isinstance(event, Field):
+            name, value = event.name, b""
+        elif isinstance(event, Data):
+            value += event.data
+            if not event.more_data:
+                yield name, value
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    if body.isascii() and charset == "utf-8":
+        return body.decode("ascii")
+    try:
+        codec = codecs.lookup(charset).name
+        if codec not in _CHARSETS:
+            raise LookupError
+        return body.decode(codec).removeprefix("\ufeff")
+    except (LookupError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            what = f"not {codec}: byte 0x{body[error.start]:02x}; send UTF-8"
+            if body[:2] == b"\x1f\x8b":
+                what = "compressed with gzip, which is not read, whatever Content-Encoding says"
+            raise UnreadableBody(what) from None
+        raise UnreadableBody(f"the charset {quoted(charset)} is not known; send UTF-8") from None
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that a name that occurs twice is seen."""
+
+
+def _json_pairs(text: str) -> list[tuple[str, Any]]:
+    """The names and values of a JSON object; numbers, true and false are the text that was sent."""
+    try:
+        found = _DECODER.decode(text.strip(" \t\r\n"))
+    except json.JSONDecodeError as error:
+        start = len(text) - len(text.lstrip(" \t\r\n"))
+        moved = json.JSONDecodeError(error.msg, text, error.pos + start)
+        place = f"line {moved.lineno}, column {moved.colno}"
+        raise UnreadableBody(f"not valid JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise UnreadableBody(_TOO_DEEP) from None
+    if not isinstance(found, _Object):
+        _require_shallow(found)
+        raise UnreadableBody('expected a JSON object, such as {"status": "active"}')
+    return [(name, _scalar(value)) for name, value in found]
+
+
+def _scalar(value: Any) -> Any:
+    if type(value) is str:
+        return value
+    if isinstance(value, bool):
+        return _WORDS[value]
+    _require_shallow([value])
+    return dict(value) if isinstance(value, _Object) else value
+
+
+def _require_shallow(value: Any) -> None:
+    """Raises: UnreadableBody for a value that is nested too deep."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for item in level for inner in _inside(item)]
+    if level:
+        raise UnreadableBody(_TOO_DEEP)
+
+
+def _inside(value: Any) -> list[Any]:
+    """What a list or an object holds."""
+    if isinstance(value, _Object):
+        return [inner for _, inner in value]
+    return value if isinstance(value, list) else []
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise UnreadableBody(f"not valid JSON: {word}")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+)

@@ -1,0 +1,374 @@
+"""Records of one kind: indexed by filters, selected, explained, and written as JSON."""
+
+from __future__ import annotations
+
+import json
+import operator
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple
+
+from marshmallow import Schema
+from marshmallow.fields import Field
+
+from .errors import Names, plural, quoted
+from .fields import Date, Row, fold, write_json
+from .times import resolve
+
+MAX_GUESSES = 1_000
+"""Values among which the nearest to one that nothing has is searched."""
+
+BATCH = 1_000
+"""Records that are written as JSON at a time, so that few are in memory twice."""
+
+MAX_RESULTS = 256
+"""Selections that a table keeps, for requests that come again and again."""
+
+MAX_KEPT_BYTES = 8_192
+"""Bytes of JSON that such a selection has at most."""
+
+
+World = Mapping[str, Any]
+"""The records of all kinds as loaded, by the name of their kind, and a scenario's other keys."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record, such as releases.
+
+    name, noun: of the key in scenario files, and of one record.
+    schema: loads a record from a file and dumps it as BuildMaster answers it.
+    filters: name of a filter to the property that it compares.
+    complete: records as loaded to records with the default of everything that was left out; it
+        also gets the records of the other kinds as loaded, by kind.
+    changed: a record and one of its changes to the record after it.
+    implied: records that the others name without defining them.
+    check: what is wrong with records of a file that name others: index to Marshmallow's messages.
+    named: the highest id that records of other kinds name, whether or not it is defined.
+    derived: properties of complete records that depend on other records.
+    unfinished: statuses of records that go on to another by themselves.
+    settings: the field of what a file may have under this name instead of records.
+    advance: lets the records of a session go on whose time has come.
+    """
+
+    name: str
+    noun: str
+    schema: type[Schema]
+    filters: Mapping[str, str]
+    complete: Callable[[Sequence[Row], World], Iterable[Row]]
+    changed: Callable[[Row, Row], Row] = operator.or_
+    implied: Callable[[World], Sequence[Row]] = lambda _: ()
+    check: Callable[[Sequence[Row], World], Mapping[int, Any]] = lambda _rows, _world: {}
+    named: Callable[[World], int] = lambda _: 0
+    derived: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    settings: Field[Any] | None = None
+    advance: Callable[[Any], None] | None = None
+
+    @cached_property
+    def writer(self) -> Schema:
+        """What dumps records; making a schema takes longer than to dump one."""
+        return self.schema(many=True)
+
+    @cached_property
+    def dates(self) -> Sequence[str]:
+        """The properties that are dates, which may be relative in a file."""
+        declared: dict[str, Any] = self.schema._declared_fields
+        return [name for name, field in declared.items() if isinstance(field, Date)]
+
+    def is_relative(self, row: Row) -> bool:
+        """Whether a date of this record as loaded, or of a change of it, is relative."""
+        if any((row.get(name) or "").startswith("now") for name in self.dates):
+            return True
+        return any(map(self.is_relative, row.get("changes", ())))
+
+    def resolved(self, row: Row, now: datetime) -> Row:
+        """A record with the moments that its relative dates mean at `now`."""
+        relative = [name for name in self.dates if (row.get(name) or "").startswith("now")]
+        return {**row, **{name: resolve(row[name], now) for name in relative}}
+
+
+class Step(NamedTuple):
+    """What one filter did to a selection."""
+
+    name: str
+    value: Any
+    left: int
+    """Records that match this filter and those before it."""
+    in_all: int
+    """Records that match this filter alone."""
+
+
+class Selection(NamedTuple):
+    """The records that match, in the order of the answer."""
+
+    ids: Sequence[int]
+    body: bytes
+    """A JSON array."""
+    explanation: str
+
+
+class _Record(NamedTuple):
+    """A record that a session has changed or created. keys: its folded value for each filter."""
+
+    row: Row
+    json: bytes
+    keys: Mapping[str, Any]
+    rank: tuple[Any, ...]
+
+
+class Table:
+    """The records of one kind, in the order of the answer.
+
+    What a scenario's file has is written as JSON and indexed once, and shared by all sessions: it
+    never changes. A session works on a `fork` of it, in which it may `put` and `remove` records;
+    only those are its own. Finding what matches costs as much as the rarer of the first two
+    filter values has records, however many there are.
+
+    rows: complete records.
+    places: id to its place where the order is that of the file; None for the newest first.
+    reserved: the highest id that is taken by something else than these rows.
+
+    Any number of threads may read a table; only one may change it, when none reads.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        rows: Iterable[Row],
+        places: Mapping[int, int] | None = None,
+        reserved: int = 0,
+    ) -> None:
+        self.kind = kind
+        self._reserved = reserved
+        self._places = places
+        unordered = [
+            (self._rank(row), row["id"], text, [fold(row.get(p)) for p in kind.filters.values()])
+            for row, text in _written(kind, rows)
+        ]
+        unordered.sort(key=operator.itemgetter(0), reverse=places is None)
+        self._ranks = [rank for rank, *_ in unordered]
+        self._ids = [id_ for _, id_, *_ in unordered]
+        self._json = [text for _, _, text, _ in unordered]
+        self._position = {id_: position for position, id_ in enumerate(self._ids)}
+        self._keys: dict[str, list[Any]] = {}
+        self._index: dict[str, dict[Any, int | array[int]]] = {}
+        for column, name in enumerate(kind.filters):
+            self._keys[name] = [keys[column] for *_, keys in unordered]
+            self._index[name] = _indexed(self._keys[name])
+        self._names: dict[str, Names] = {}
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        """Begin without records of one's own."""
+        self._own: dict[int, _Record] = {}
+        self._own_index: dict[str, dict[Any, set[int]]] = {name: {} for name in self.kind.filters}
+        self._hidden: set[int] = set()
+        self._results: dict[tuple[Any, ...], Selection] = {}
+        self._highest: int | None = None
+
+    def fork(self) -> Table:
+        """A table with the same records, whose changes are its own."""
+        fork: Table = object.__new__(Table)
+        fork.__dict__.update(self.__dict__)
+        fork._start_empty()
+        return fork
+
+    def __len__(self) -> int:
+        return len(self._ids) - len(self._hidden) + len(self._own)
+
+    def __contains__(self, id_: int) -> bool:
+        return id_ in self._own or (
+            id_ in self._position and self._position[id_] not in self._hidden
+        )
+
+    def get(self, id_: int) -> Row | None:
+        """The record of an id, or None. It is the caller's to change; `put` puts it back."""
+        if id_ in self._own:
+            return dict(self._own[id_].row)
+        position = self._position.get(id_)
+        if position is None or position in self._hidden:
+            return None
+        row: Row = json.loads(self._json[position])
+        fields = self.kind.schema._declared_fields
+        extra = {name: row.pop(name) for name in [*row] if name not in fields}
+        return row | {"extra": extra} if extra else row
+
+    def rows(self) -> Iterator[Row]:
+        """All records, in the order of the answer."""
+        return iter(json.loads(self.select({}).body))
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id that is taken: by a record that is or was here, or reserved."""
+        if self._highest is None:
+            self._highest = max((self._reserved, *self._ids))
+        return self._highest
+
+    def put(self, row: Row) -> None:
+        """Add a complete record, or put it in the place of the one with its id."""
+        ((_, text),) = _written(self.kind, [row])
+        keys = {name: fold(row.get(property_)) for name, property_ in self.kind.filters.items()}
+        self._highest = max(self.highest_id, row["id"])
+        self.remove(row["id"])
+        self._own[row["id"]] = _Record(row, text, keys, self._rank(row))
+        for name, key in keys.items():
+            self._own_index[name].setdefault(key, set()).add(row["id"])
+
+    def remove(self, id_: int) -> None:
+        """Take out the record of this id, if there is one."""
+        self._results.clear()
+        record = self._own.pop(id_, None)
+        if record is not None:
+            for name, key in record.keys.items():
+                self._own_index[name][key].discard(id_)
+        if id_ in self._position:
+            self._hidden.add(self._position[id_])
+
+    def select(self, filters: Mapping[str, Any]) -> Selection:
+        """The records that match every filter, and why.
+
+        Texts match as a whole and ignore case [S "any value", C]; a record without the property
+        never matches.
+        """
+        wanted = (*filters.items(),)
+        found = self._results.get(wanted)
+        if found is None:
+            found = self._select(wanted)
+            if len(found.body) <= MAX_KEPT_BYTES or not wanted:
+                if len(self._results) >= MAX_RESULTS:
+                    self._results.clear()
+                self._results[wanted] = found
+        return found
+
+    def _select(self, wanted: Sequence[tuple[str, Any]]) -> Selection:
+        positions: Sequence[int] = range(len(self._ids))
+        own: set[int] | None = None
+        steps: list[Step] = []
+        before: list[tuple[list[Any], Any]] = []
+        for name, value in wanted:
+            key, keys = fold(value), self._keys[name]
+            alone = self._matching(name, key)
+            if not before:
+                positions = alone
+            elif len(positions) <= len(alone):
+                positions = [at for at in positions if keys[at] == key]
+            else:
+                positions = [at for at in alone if all(of[at] == k for of, k in before)]
+            before.append((keys, key))
+            left, in_all = len(positions), len(alone)
+            if self._own or self._hidden:
+                mine = self._own_index[name].get(key) or set()
+                own = mine if own is None else own & mine
+                hidden = sum(keys[at] == key for at in self._hidden)
+                left += len(own) - (sum(at in self._hidden for at in positions) if hidden else 0)
+                in_all += len(mine) - hidden
+            steps.append(Step(name, value, left, in_all))
+        if self._hidden:
+            positions = [at for at in positions if at not in self._hidden]
+        ids = [self._ids[at] for at in positions]
+        texts = [self._json[at] for at in positions]
+        for id_ in self._own if own is None else own:
+            self._insert(self._own[id_], ids, texts)
+        return Selection(ids, b"[" + b",".join(texts) + b"]", self._explain(steps))
+
+    def _insert(self, record: _Record, ids: list[int], texts: list[bytes]) -> None:
+        """Put a record of one's own into its place in the order of an answer."""
+
+        def comes_later(id_: int) -> bool:
+            other = self._own.get(id_)
+            rank = other.rank if other else self._ranks[self._position[id_]]
+            return rank < record.rank if self._places is None else rank > record.rank
+
+        at = bisect_left(ids, True, key=comes_later)
+        ids.insert(at, record.row["id"])
+        texts.insert(at, record.json)
+
+    def _rank(self, row: Row) -> tuple[Any, ...]:
+        """What orders the records: the newest first, or as they are written."""
+        if self._places is None:
+            return row.get("createdOn", ""), row["id"]
+        return self._places.get(row["id"], len(self._places)), row["id"]
+
+    def _matching(self, name: str, key: Any) -> Sequence[int]:
+        """The positions of the shared records that one filter alone selects."""
+        found = self._index[name].get(key, ())
+        return (found,) if isinstance(found, int) else found
+
+    def _explain(self, steps: Sequence[Step]) -> str:
+        """Why a selection is what it is, filter by filter.
+
+        Such as `7 releases; status=active: 4; applicationName='TaxCalc': 0 (nearest:
+        'TaxCalculator')`.
+        """
+        parts = [plural(len(self), self.kind.noun)]
+        for step in steps:
+            shown = step.value if step.name == "status" else quoted(step.value)
+            part = f"{step.name}={shown}: {step.left}"
+            if not step.in_all:
+                part += self._guess(step)
+            elif not step.left and len(parts) > 1:
+                part += f" ({step.in_all} without the filters before)"
+            parts.append(part)
+        return "; ".join(parts)
+
+    def _guess(self, step: Step) -> str:
+        """What a filter that selects nothing may have meant."""
+        property_ = self.kind.filters[step.name]
+        known = self._known(step.name)
+        if not known.by_folded:
+            return f" (no {self.kind.noun} has a {property_})" if len(self) else ""
+        if isinstance(step.value, int):
+            number = min(known.by_folded, key=lambda text: abs(int(text) - step.value))
+            return f" (nearest: {number})"
+        near = known.nearest(step.value)
+        if near is not None:
+            return f" (nearest: {quoted(near)})"
+        names = known.by_folded.values()
+        return f" (there are: {', '.join(map(quoted, sorted(names)))})" if len(names) <= 8 else ""
+
+    def _known(self, name: str) -> Names:
+        """The values that a filter can find, as they are spelt."""
+        property_, known = self.kind.filters[name], self._names.get(name)
+        if known is None:
+            positions = (
+                at if isinstance(at, int) else at[0]
+                for key, at in self._index[name].items()
+                if key is not None
+            )
+            known = self._names[name] = Names(
+                str(json.loads(self._json[at])[property_]) for at in islice(positions, MAX_GUESSES)
+            )
+        mine = [
+            str(record.row[p])
+            for record in self._own.values()
+            if (p := self.kind.filters[name]) in record.row
+        ]
+        return Names(filter(None, (*known.by_folded.values(), *mine))) if mine else known
+
+
+def _written(kind: Kind, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
+    """Complete records, each with its JSON. What a file has as `extra` follows the properties."""
+    left = iter(rows)
+    while batch := list(islice(left, BATCH)):
+        for row, dumped in zip(batch, kind.writer.dump(batch), strict=True):
+            yield row, write_json(dumped | row["extra"] if "extra" in row else dumped)
+
+
+def _indexed(keys: Sequence[Any]) -> dict[Any, int | array[int]]:
+    """Each key to its positions; most ids, numbers and names occur once, which needs no array."""
+    index: dict[Any, int | array[int]] = {}
+    for position, key in enumerate(keys):
+        others = index.get(key)
+        if others is None:
+            index[key] = position
+        elif isinstance(others, int):
+            index[key] = array("I", (others, position))
+        else:
+            others.append(position)
+    return index

@@ -1,0 +1,189 @@
+"""Applications: the list [V], and the two native calls with which clients begin [F]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from marshmallow import fields, post_dump, validate
+
+from ..core.endpoint import Endpoint, Result
+from ..core.fields import Choice, Flag, Integer, NamedSchema, ParameterSchema, Row, Text, write_json
+from ..core.json_schema import JsonSchema, Place, about
+from ..core.session import Session
+from ..core.table import Kind, World
+from ._references import NoParameters, rows
+
+
+class ApplicationInfoSchema(NamedSchema):
+    """ApplicationInfo, in the order of the vendor's example [V]."""
+
+    error_messages = {"type": "expected an application, as in `- {id: 1, name: TaxCalculator}`"}  # noqa: RUF012
+
+    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
+    name = Text(required=True, metadata=about("The name."))
+    active = Flag(metadata=about("Whether it is in use.", left_out="true"))
+    groupName = Text(metadata=about("The name of its group."))
+    buildNumberScheme = Text(metadata=about("How builds are numbered.", left_out="Sequential"))
+    releaseUsage = Text(metadata=about("Whether builds need a release.", left_out="Required"))
+    allowIssues = Flag(metadata=about("Whether it has issues.", left_out="false"))
+
+    def rules(self, place: Place) -> JsonSchema:
+        return {"additionalProperties": True} if place.is_answer else {}
+
+
+def completed(applications: Sequence[Row], _world: World) -> Iterator[Row]:
+    """Applications as loaded, with the default of everything that was left out."""
+    defaults = {"active": True, "buildNumberScheme": "Sequential", "releaseUsage": "Required"}
+    for application in applications:
+        yield {**defaults, "allowIssues": False, **application}
+
+
+def implied(world: World) -> list[Row]:
+    """The applications that releases and builds name without their being listed."""
+    listed = {application["id"] for application in world["applications"]}
+    found = {
+        row["applicationId"]: row["applicationName"]
+        for kind in ("builds", "releases")
+        for row in world[kind]
+        if "applicationName" in row and row.get("applicationId") not in listed
+    }
+    return [{"id": id_, "name": name} for id_, name in sorted(found.items())]
+
+
+APPLICATION = Kind(
+    name="applications",
+    noun="application",
+    schema=ApplicationInfoSchema,
+    filters={"applicationId": "id", "applicationName": "name"},
+    complete=completed,
+    implied=implied,
+)
+
+
+class ManySchema(ParameterSchema):
+    """The parameters of Applications_GetApplications [F]."""
+
+    Application_Count = Integer(
+        validate=validate.Range(min=0, error="is below 0; 0 is all"),
+        metadata=about("The number of applications to answer at most; 0 is all."),
+    )
+    IncludeInactive_Indicator = Choice(
+        "y", "n", any_case=True, metadata=about("Whether inactive ones are answered, too.")
+    )
+
+
+class OneSchema(ParameterSchema):
+    """The parameters of Applications_GetApplication [F]."""
+
+    Application_Id = Integer(metadata=about("The id of the application."))
+    Application_Name = Text(metadata=about("The name of the application; case is ignored."))
+
+
+class NativeSchema(NamedSchema):
+    """An application as the native API answers it [F]."""
+
+    Application_Id = Integer(required=True)
+    Application_Name = Text(required=True)
+    Active_Indicator = Text(required=True)
+    Active_Releases_Count = Integer(required=True)
+    ApplicationGroup_Id = Integer()
+    ApplicationGroup_Name = Text()
+
+    @post_dump
+    def drop_nulls(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
+
+
+class ExtendedSchema(NamedSchema):
+    """What Applications_GetApplication answered until 2023 [F]."""
+
+    Applications_Extended = fields.Nested(NativeSchema(many=True), required=True)
+
+
+def list_applications(session: Session, _values: Mapping[str, Any]) -> Result:
+    """List Applications [V]."""
+    return Result.of(session.table("applications").select({}))
+
+
+def _native(session: Session, application: Row) -> Row:
+    filters = {"applicationId": application["id"], "status": "active"}
+    active = session.table("releases").select(filters).ids
+    group = application.get("groupName")
+    native = {
+        "Application_Id": application["id"],
+        "Application_Name": application["name"],
+        "Active_Indicator": "Y" if application["active"] else "N",
+        "Active_Releases_Count": len(active),
+        "ApplicationGroup_Id": group and _groups(session).index(group) + 1,
+        "ApplicationGroup_Name": group,
+    }
+    return {name: value for name, value in native.items() if value is not None}
+
+
+def _groups(session: Session) -> list[str]:
+    """The groups of applications by name; the first one has the id 1 [D]."""
+    found = {row["groupName"] for row in rows(session, "applications", {}) if "groupName" in row}
+    return sorted(found)
+
+
+def get_applications(session: Session, values: Mapping[str, Any]) -> Result:
+    """Applications_GetApplications: in the order of their ids, inactive ones only if wanted [F]."""
+    with_inactive = values.get("IncludeInactive_Indicator") == "y"
+    found = sorted(rows(session, "applications", {}), key=lambda row: int(row["id"]))
+    found = [row for row in found if with_inactive or row["active"]]
+    found = found[: values.get("Application_Count") or None]
+    body = write_json([_native(session, row) for row in found])
+    why = session.table("applications").select({}).explanation
+    return Result(body, why, ids=tuple(row["id"] for row in found))
+
+
+def get_application(session: Session, values: Mapping[str, Any]) -> Result:
+    """Applications_GetApplication: by id or name; null where there is none [D]."""
+    names = {"Application_Id": "applicationId", "Application_Name": "applicationName"}
+    filters = {names[name]: value for name, value in values.items()}
+    found = session.table("applications").select(filters)
+    first = session.table("applications").get(found.ids[0]) if filters and found.ids else None
+    native: list[Row | None] = [] if first is None else [_native(session, first)]
+    extended = session.scenario.options.get("nativeAnswer") == "extended"
+    answer: object = {"Applications_Extended": native} if extended else (native or [None])[0]
+    return Result(write_json(answer), found.explanation, ids=found.ids[: len(native)])
+
+
+OPTIONS: dict[str, fields.Field[Any]] = {
+    "nativeAnswer": Choice(
+        "object",
+        "extended",
+        metadata=about(
+            "What Applications_GetApplication answers: the bare object (BuildMaster 2024), or an "
+            "object with a list (2023 and earlier).",
+            left_out="object",
+        ),
+    )
+}
+
+ENDPOINTS = (
+    Endpoint(
+        "/api/applications/list",
+        list_applications,
+        parameters=NoParameters(),
+        kind=APPLICATION,
+        summary="List Applications",
+        answer=ApplicationInfoSchema(many=True),
+    ),
+    Endpoint(
+        "/api/json/applications_getapplications",
+        get_applications,
+        parameters=ManySchema(),
+        summary="Applications_GetApplications",
+        answer=NativeSchema(many=True),
+    ),
+    Endpoint(
+        "/api/json/applications_getapplication",
+        get_application,
+        parameters=OneSchema(),
+        summary="Applications_GetApplication",
+        answer=NativeSchema(),
+        others=(ExtendedSchema(), None),
+    ),
+)

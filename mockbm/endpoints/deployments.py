@@ -1,0 +1,429 @@
+"""Deployments: the list and Deploy [V], and how a deployment goes on; also of packages.
+
+Deploying makes a parent, which is the answer, and a child that does the work [T]. Both go on
+together, by the calls that show one of them or by the session's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from ..core.endpoint import Endpoint, Result
+from ..core.errors import quoted, suggest
+from ..core.fields import (
+    After,
+    Choice,
+    Date,
+    Flag,
+    Integer,
+    NamedSchema,
+    ParameterSchema,
+    Row,
+    Text,
+)
+from ..core.json_schema import JsonSchema, Place, about
+from ..core.session import Session
+from ..core.table import Kind, World
+from ..core.times import moment, outgoing
+from ._references import (
+    APPLICATION,
+    BUILD,
+    BY_API,
+    OLDER_PARAMETERS,
+    RELEASE,
+    BuildCall,
+    about_whole,
+    as_object,
+    find_build,
+    now,
+    pipelines_of,
+    place_of,
+    refuse,
+    rows,
+    stages_of,
+    unknown,
+)
+from .builds import completed as complete_builds
+from .builds import note_build, reject
+
+UNFINISHED = ("pending", "executing")
+RESULTS = ("succeeded", "warned", "failed")
+STATUSES = (*UNFINISHED, *RESULTS)
+
+DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
+
+
+class DeploymentSchema(NamedSchema):
+    """DeploymentInfo: reads deployments from a file and writes them as BuildMaster does [V]."""
+
+    error_messages = {"type": "expected a deployment, as in `- {id: 21, buildId: 6}`"}  # noqa: RUF012
+
+    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
+    plan = Text(
+        allow_none=True,
+        metadata=about("The plan of a deployment that does the work; others have none."),
+    )
+    status = Choice(*STATUSES, metadata=about("How far it is.", left_out="succeeded"))
+    started = Date(metadata=about("When it started.", left_out="createdOn"))
+    ended = Date(allow_none=True, metadata=about("When it ended."))
+    createdBy = Text(metadata=about("Who created it.", left_out="SYSTEM"))
+    createdOn = Date(metadata=about("When it was created.", left_out=DEFAULT_CREATED_ON))
+    canceledBy = Text(metadata=about("Who canceled it."))
+    canceledOn = Date(metadata=about("When it was canceled."))
+    pipelineName = Text(metadata=about("Its pipeline.", left_out="that of its build"))
+    pipelineStageName = Text(metadata=about("The stage to which it deploys."))
+    environmentId = Integer(metadata=about("The id of its environment."))
+    environmentName = Text(metadata=about("The name of its environment."))
+    applicationId = Integer(metadata=about("Its application.", left_out="that of its build"))
+    applicationName = Text(metadata=about("Its application.", left_out="that of its build"))
+    releaseId = Integer(metadata=about("Its release.", left_out="that of its build"))
+    releaseNumber = Text(metadata=about("Its release.", left_out="that of its build"))
+    releaseName = Text(metadata=about("Its release.", left_out="that of its build"))
+    buildId = Integer(metadata=about("The id of its build."))
+    buildNumber = Text(metadata=about("Its build.", left_out="as its build has it"))
+    packageId = Integer(metadata=about("An older name of buildId, same value."))
+    packageNumber = Text(metadata=about("An older name of buildNumber, same value."))
+    partner = Integer(
+        load_only=True,
+        metadata=about("The id of the parent or child with which an unfinished one goes on."),
+    )
+
+    def rules(self, place: Place) -> JsonSchema:
+        return {"additionalProperties": True} if place.is_answer else {}
+
+
+OF_BUILD = {
+    **{name: name for name in (*APPLICATION, *RELEASE, "releaseName", "pipelineName")},
+    "buildNumber": "number",
+}
+"""Properties of a deployment that are those of its build."""
+
+
+def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
+    """What is wrong with the deployments of a file: a build that is not there."""
+    return unknown(deployments, world, "buildId", "builds")
+
+
+def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
+    """Deployments as loaded, with the default of everything that was left out."""
+    known = world.get("builds", ()) if deployments else ()
+    builds = {row["id"]: row for row in complete_builds(known, world)}
+    for deployment in deployments:
+        build = builds.get(deployment.get("buildId"), {})
+        full = {name: build[of] for name, of in OF_BUILD.items() if of in build} | deployment
+        full.setdefault("status", "succeeded")
+        full.setdefault("createdBy", "SYSTEM")
+        full.setdefault("createdOn", DEFAULT_CREATED_ON)
+        full.setdefault("started", full["createdOn"])
+        for name in ("plan", "ended"):
+            full.setdefault(name, None)  # which are written where they are null [V]
+        full["isChild"] = full["plan"] is not None
+        for older, name in (("packageId", "buildId"), ("packageNumber", "buildNumber")):
+            if name in full:
+                full[older] = full[name]
+        yield full
+
+
+class Patience(After):
+    """How long a deployment stays in a status: calls that show it, a duration, or for ever."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[str, float]:
+        return ("never", 0.0) if value == "never" else super()._deserialize(value)
+
+    def json_schema(self, place: Place) -> JsonSchema:
+        shape = super().json_schema(place)
+        return {"anyOf": [shape, {"const": "never"}]}
+
+
+class ResultField(fields.Field[dict[str, str]]):
+    """How deployments end: a word for all, or one for each stage."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, str]:
+        word: Any = Choice(*RESULTS)
+        if isinstance(value, Mapping):
+            return {str(stage): word.deserialize(each) for stage, each in value.items()}
+        return {"": word.deserialize(value)}
+
+    def json_schema(self, _place: Place) -> JsonSchema:
+        word = {"type": "string", "enum": [*RESULTS]}
+        return {"anyOf": [word, {"type": "object", "additionalProperties": word}]}
+
+
+class SettingsSchema(NamedSchema):
+    """How deployments go on: `deployments` of a scenario file that are no list."""
+
+    pending = Patience(
+        load_default=("calls", 1.0), metadata=about("How long it is pending.", left_out="1 call")
+    )
+    executing = Patience(
+        load_default=("calls", 1.0), metadata=about("How long it executes.", left_out="1 call")
+    )
+    result = ResultField(metadata=about("How it ends.", left_out="succeeded"))
+
+
+DEFAULTS: dict[str, Any] = SettingsSchema().load({})
+"""How deployments go on where a scenario does not say."""
+
+
+class DeploymentFilters(ParameterSchema):
+    """The filters of deployments [V]."""
+
+    ALIASES = OLDER_PARAMETERS
+    GROUPS = (APPLICATION, (*RELEASE, "releaseName"), BUILD, ("environmentId", "environmentName"))
+
+    applicationId = Integer(metadata=about("The id of the application."))
+    applicationName = Text(metadata=about_whole("name of the application"))
+    releaseId = Integer(metadata=about("The id of the release."))
+    releaseNumber = Text(metadata=about_whole("number of the release"))
+    releaseName = Text(metadata=about_whole("name of the release"))
+    buildId = Integer(metadata=about("The id of the build."))
+    buildNumber = Text(metadata=about_whole("number of the build"))
+    deploymentId = Integer(metadata=about("The id of the deployment."))
+    pipelineName = Text(metadata=about_whole("name of the pipeline"))
+    pipelineStageName = Text(metadata=about_whole("name of the stage"))
+    environmentId = Integer(metadata=about("The id of the environment."))
+    environmentName = Text(metadata=about_whole("name of the environment"))
+    status = Choice(*STATUSES, any_case=True, metadata=about("The status of the deployment."))
+
+
+class DeployCall(BuildCall):
+    """The parameters of Deploy Build [V]."""
+
+    toStage = Text(metadata=about("The stage.", left_out="the next one"))
+    force = Flag(
+        any_case=True,
+        metadata=about("Whether a rejected build is deployed, too."),
+    )
+    startTime = Text(metadata=about("When to start; it has no effect."))
+
+
+def get_deployments(session: Session, filters: Mapping[str, Any]) -> Result:
+    """Get Deployments [V]; what it shows goes on by one step, where calls decide that [D]."""
+    wanted = dict(filters)
+    if "deploymentId" not in wanted:
+        wanted["isChild"] = True
+    found = session.table("deployments").select(wanted)
+    result = Result.of(found)
+    for id_ in sorted(found.ids):  # the older one is in its stage first
+        row = session.table("deployments").get(id_)
+        if row is not None and row["status"] in UNFINISHED:
+            _count_look(session, row)
+    return result
+
+
+def _count_look(session: Session, row: Row) -> None:
+    """Count a call that shows a deployment, which goes on after enough of them."""
+    kind, amount = _settings(session)[row["status"]]
+    looks = row.get("looks", 0) + 1
+    if kind != "calls":
+        return
+    if looks >= amount:
+        _step(session, row, now(session))
+        return
+    for each in (row, session.table("deployments").get(row.get("partner", 0))):
+        if each is not None:
+            session.put("deployments", each | {"looks": looks})
+
+
+def advance(session: Session) -> None:
+    """Let deployments go on whose time has come by the session's clock."""
+    settings = _settings(session)
+    for status in UNFINISHED:
+        kind, seconds = settings[status]
+        if kind != "seconds":
+            continue
+        due = [
+            (
+                moment(str(row.get("since", row["createdOn"]))) + timedelta(seconds=seconds),
+                row["id"],
+            )
+            for row in rows(session, "deployments", {"status": status, "isChild": True})
+        ]
+        for when, id_ in sorted(due):
+            row = session.table("deployments").get(id_)
+            if row is not None and when <= session.clock.now():
+                _step(session, row, outgoing(when))
+
+
+def _settings(session: Session) -> dict[str, Any]:
+    settings: dict[str, Any] = session.scenario.options.get("deployments", DEFAULTS)
+    return settings
+
+
+def _step(session: Session, row: Row, when: str) -> None:
+    """Let a deployment, and its parent or child, go on to the next status."""
+    status = "executing"
+    if row["status"] == "executing":
+        results = _settings(session).get("result", {})
+        status = results.get(row.get("pipelineStageName"), results.get("", "succeeded"))
+    ended = {} if status == "executing" else {"ended": when}
+    partner = session.table("deployments").get(row.get("partner", 0))
+    for each in (row, partner):
+        if each is not None:
+            later = each | {"status": status, "looks": 0, "since": when, **ended}
+            session.put("deployments", later)
+    if status in ("succeeded", "warned"):
+        _enter_stage(session, row)
+
+
+def _enter_stage(session: Session, deployment: Row) -> None:
+    """What follows for the build and its release when it is in a stage [V]."""
+    build = session.table("builds").get(deployment.get("buildId", 0))
+    stage = deployment.get("pipelineStageName")
+    if build is None or stage is None:
+        return
+    stages = stages_of(pipelines_of(session), build.get("pipelineName"))
+    if place_of(stages, stage) >= place_of(stages, build.get("furthestStage")):
+        build["furthestStage"] = stage
+    is_last = place_of(stages, stage) == len(stages) - 1
+    if is_last:
+        build = {n: value for n, value in build.items() if not n.startswith("rejected")}
+        build["status"] = "deployed"
+    session.put("builds", build)
+    release = session.table("releases").get(build.get("releaseId", 0))
+    if release is None:
+        return
+    there = {"releaseId": release["id"], "furthestStage": stage, "status": "active"}
+    for other in [*rows(session, "builds", there)]:
+        if other["id"] < build["id"]:
+            reject(session, other, "SYSTEM")
+    if is_last and release["status"] == "active":  # it may be canceled meanwhile
+        release["status"] = "deployed"
+    note_build(session, release, build)
+
+
+def deploy_build(session: Session, values: Mapping[str, Any]) -> Result:
+    """Deploy Build [V]: to the next stage of its pipeline, or to the one that is named."""
+    build = find_build(session, values)
+    name = "buildId" if "buildId" in values else "buildNumber"
+    if build["status"] == "rejected" and not values.get("force"):
+        raise refuse(name, "the build is rejected; add force: true to deploy it all the same")
+    release = session.table("releases").get(build.get("releaseId", 0))
+    if release is not None and release["status"] == "canceled":
+        raise refuse(name, f"release {release['number']} is canceled")
+    stages = stages_of(pipelines_of(session), build.get("pipelineName"))
+    at = place_of(stages, build.get("furthestStage")) + 1
+    stage = values.get("toStage")
+    if stage is None and at >= len(stages):
+        raise refuse(name, f"the build is in its last stage, {stages[-1]}; name one with toStage")
+    if stage is None:
+        stage = stages[at]
+    elif stage.casefold() not in {each.casefold(): each for each in stages}:
+        pipeline = build.get("pipelineName")
+        what = f"pipeline {pipeline} has no stage {quoted(stage)}; {suggest(stage, stages)}"
+        raise refuse("toStage", what)
+    else:
+        stage = next(each for each in stages if each.casefold() == stage.casefold())
+    id_ = session.table("deployments").highest_id + 1
+    common = {
+        **{of: build[name] for of, name in OF_BUILD.items() if name in build},
+        "buildId": build["id"],
+        "status": "pending",
+        "pipelineStageName": stage,
+        "createdOn": now(session),
+    }
+    parent = {"id": id_, "createdBy": BY_API, "partner": id_ + 1, **common}
+    child = {"id": id_ + 1, "createdBy": "SYSTEM", "partner": id_, **common}
+    child["plan"] = f"Deploy to {stage}"
+    for row in completed([parent, child], {}):
+        session.put("deployments", row)
+    result = as_object(session, "deployments", parent)
+    if session.scenario.options.get("deployAnswer") == "array":
+        return result._replace(body=b"[" + result.body + b"]")
+    return result
+
+
+DEPLOYMENT_KIND = Kind(
+    name="deployments",
+    noun="deployment",
+    schema=DeploymentSchema,
+    filters={
+        "applicationId": "applicationId",
+        "applicationName": "applicationName",
+        "releaseId": "releaseId",
+        "releaseNumber": "releaseNumber",
+        "releaseName": "releaseName",
+        "buildId": "buildId",
+        "buildNumber": "buildNumber",
+        "deploymentId": "id",
+        "pipelineName": "pipelineName",
+        "pipelineStageName": "pipelineStageName",
+        "environmentId": "environmentId",
+        "environmentName": "environmentName",
+        "status": "status",
+        "isChild": "isChild",
+    },
+    complete=completed,
+    check=check,
+    unfinished=UNFINISHED,
+    settings=fields.Nested(SettingsSchema),
+    advance=advance,
+)
+
+
+class Pipelines(fields.Field[dict[str, list[str]]]):
+    """The pipelines of an instance: the name of each, and its stages in their order."""
+
+    def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, list[str]]:
+        if not isinstance(value, Mapping):
+            raise ValidationError(
+                "expected names and stages, such as {Release: [Test, Production]}"
+            )
+        stages: Any = fields.List(Text(required=True))
+        found = {str(name): stages.deserialize(each) for name, each in value.items()}
+        empty = {name: ["a pipeline has at least one stage"] for name in found if not found[name]}
+        if empty:
+            raise ValidationError(empty)
+        return found
+
+    def json_schema(self, _place: Place) -> JsonSchema:
+        stages = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
+        return {"type": "object", "additionalProperties": stages}
+
+
+OPTIONS: dict[str, fields.Field[Any]] = {
+    "pipelines": Pipelines(
+        metadata=about(
+            "The pipelines, each with its stages in their order.",
+            left_out="any pipeline has the stages Build, Integration, Testing, Production",
+        )
+    ),
+    "deployAnswer": Choice(
+        "object",
+        "array",
+        metadata=about(
+            "Whether Deploy Build answers the deployment, or an array of it, as until 2020.",
+            left_out="object",
+        ),
+    ),
+}
+
+ENDPOINTS = tuple(
+    endpoint
+    for name in ("builds", "packages")
+    for endpoint in (
+        Endpoint(
+            f"/api/releases/{name}/deployments",
+            get_deployments,
+            parameters=DeploymentFilters(),
+            kind=DEPLOYMENT_KIND,
+            summary="Get Deployments",
+            answer=DeploymentSchema(many=True),
+        ),
+        Endpoint(
+            f"/api/releases/{name}/deploy",
+            deploy_build,
+            parameters=DeployCall(),
+            kind=DEPLOYMENT_KIND,
+            summary="Deploy Build",
+            methods=("POST", "PUT"),
+            changes=True,
+            answer=DeploymentSchema(),
+            others=(DeploymentSchema(many=True),),
+        ),
+    )
+)

@@ -1,0 +1,506 @@
+"""Get Releases [S], and what a release is: the schema that reads it and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load
+from marshmallow import validates_schema as validates
+
+from ..core.endpoint import Endpoint, Result
+from ..core.errors import NameProblem, quoted
+from ..core.fields import (
+    After,
+    Choice,
+    Date,
+    Flag,
+    Integer,
+    JsonList,
+    JsonObject,
+    NamedSchema,
+    ParameterSchema,
+    Row,
+    Text,
+)
+from ..core.json_schema import JsonSchema, Place, about, is_one_of
+from ..core.session import Session
+from ..core.table import Kind, World
+from ._references import (
+    BY_API,
+    CallSchema,
+    ReleaseCall,
+    about_whole,
+    as_object,
+    done,
+    find_application,
+    find_pipeline,
+    find_release,
+    now,
+    place_of,
+    refuse,
+    rows,
+    stages_of,
+)
+from .builds import reject
+
+STATUSES = ("active", "canceled", "deployed")
+
+OLDER_NAMES = {
+    "furthestPackageId": "furthestBuildId",
+    "furthestPackageNumber": "furthestBuildNumber",
+    "latestPackageId": "latestBuildId",
+    "latestPackageNumber": "latestBuildNumber",
+    "releaseName": "name",
+    "releaseNumber": "number",
+}
+"""Properties that BuildMaster keeps for old clients, and the ones whose values they repeat."""
+
+_NOT_CANCELED = ("active", "deployed", None)
+
+DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
+
+
+_ALWAYS = (
+    *("id", "number", "name", "sequence", "status", "createdBy", "createdOn"),
+    *("applicationId", "applicationName", "deployables", "releaseName", "releaseNumber"),
+)
+"""Properties that every release in an answer has."""
+
+
+def _about_older(name: str) -> dict[str, str]:
+    return about(f"An older name of {OLDER_NAMES[name]}, same value.")
+
+
+class ReleaseSchema(NamedSchema):
+    """ReleaseInfo: reads releases from a scenario file and writes them as BuildMaster does.
+
+    The order of the fields is the order in the response [S, O].
+    """
+
+    error_messages = {"type": "expected a release, as in `- id: 1` with its other properties below"}  # noqa: RUF012
+
+    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
+    number = Text(required=True, metadata=about("The number, which is text: 1.10 is not 1.1."))
+    name = Text(metadata=about("The name.", left_out="the number"))
+    sequence = Integer(metadata=about("Its place in the application.", left_out="the order of ids"))
+    template = Text(metadata=about("The name of the release template."))
+    status = Choice(*STATUSES, metadata=about("How far it is.", left_out="active"))
+    createdBy = Text(metadata=about("Who created it.", left_out="SYSTEM"))
+    createdOn = Date(metadata=about("When it was created.", left_out=DEFAULT_CREATED_ON))
+    canceledBy = Text(metadata=about("Who canceled it; needs status: canceled.", left_out="SYSTEM"))
+    canceledOn = Date(metadata=about("When; needs status: canceled.", left_out="createdOn"))
+    targetDate = Date(metadata=about("When it is due."))
+    applicationId = Integer(required=True, metadata=about("The id of its application."))
+    applicationName = Text(required=True, metadata=about("The name of its application."))
+    pipelineId = Integer(metadata=about("The id of its pipeline; BuildMaster 6.1 and earlier."))
+    pipelineName = Text(metadata=about("The name of its pipeline; global::NAME is a global one."))
+    furthestBuildId = Integer(metadata=about("The id of the build furthest in the pipeline."))
+    furthestBuildNumber = Text(metadata=about("The number of the build furthest in the pipeline."))
+    latestBuildId = Integer(metadata=about("The id of the latest build."))
+    latestBuildNumber = Text(metadata=about("The number of the latest build."))
+    deployables = JsonList(metadata=about("Its deployables, served as written.", left_out="[]"))
+    furthestPackageId = Integer(metadata=_about_older("furthestPackageId"))
+    furthestPackageNumber = Text(metadata=_about_older("furthestPackageNumber"))
+    latestPackageId = Integer(metadata=_about_older("latestPackageId"))
+    latestPackageNumber = Text(metadata=_about_older("latestPackageNumber"))
+    releaseName = Text(metadata=_about_older("releaseName"))
+    releaseNumber = Text(metadata=_about_older("releaseNumber"))
+    extra = JsonObject(load_only=True, metadata=about("Further properties, served as written."))
+    absent = Flag(load_only=True, metadata=about("Whether it does not exist (yet, or any more)."))
+    changes = fields.Nested(
+        lambda: ChangeSchema(many=True, partial=True, exclude=("id", "changes", "extra")),
+        load_only=True,
+        error_messages={"type": "expected a list of changes, such as - {{after: 3 calls, ...}}"},
+        metadata=about("What changes, one step after the other, each after its moment."),
+    )
+
+    def rules(self, place: Place) -> JsonSchema:
+        if place.is_answer:
+            return {"required": [*_ALWAYS], "additionalProperties": True}
+        is_canceled = is_one_of("status", "canceled")
+        return {"if": is_canceled, "else": place.has_none("canceledBy", "canceledOn")}
+
+    @validates(pass_collection=True, pass_original=True, skip_on_field_errors=False)
+    def check(self, loaded: Any, original: Any, *, many: bool, **_: Any) -> None:
+        """What no field can decide alone; in one pass, since a file may have very many releases."""
+        problems: dict[int, dict[Any, Any]] = {}
+        originals = original if many else [original]
+        for index, release in enumerate(loaded if many else [loaded]):
+            if not _PARTICULAR.isdisjoint(release) and isinstance(originals[index], Mapping):
+                found = self._problems(release, originals[index])
+                if found:
+                    problems[index] = found
+        if many and not self.partial:
+            for index, problem in _repeated_ids(loaded):
+                problems.setdefault(index, {})["id"] = [problem]
+        if problems:
+            raise ValidationError(problems if many else problems[0])
+
+    def _problems(self, release: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
+        problems: dict[Any, Any] = {}
+        for older, name in OLDER_NAMES.items():
+            what = self._contradiction(release, original, older, name)
+            if what:
+                problems[older] = [what]
+        if not self.partial and release.get("status", original.get("status")) in _NOT_CANCELED:
+            for name in {"canceledBy", "canceledOn"} & release.keys():
+                problems[name] = ["only a release with status: canceled has this"]
+        taken = [name for name in release.get("extra", ()) if name in self.dump_fields]
+        if taken:
+            what = "is a property of every release; write it outside extra"
+            problems["extra"] = {name: [NameProblem(f"{name} {what}")] for name in taken}
+        if not problems and "changes" in release:
+            problems = self._impossible_changes(release)
+        return problems
+
+    def _contradiction(
+        self, release: Row, original: Mapping[str, Any], older: str, name: str
+    ) -> str | None:
+        """What is wrong with a property under its older name, compared to that under its name."""
+        if older not in release:
+            return None
+        if name in release and release[name] != release[older]:
+            return (
+                f"{quoted(release[older])} contradicts {name}, which is {quoted(release[name])}; "
+                f"leave {older} out, it repeats {name}"
+            )
+        if self.fields[name].required and not self.partial and original.get(name) is None:
+            return f"is an older name; write {name}: {release[older]} instead"
+        return None
+
+    def _impossible_changes(self, release: Row) -> dict[Any, Any]:
+        """Every stage of a release is a valid release, and the stages come one after the other."""
+        required = {name for name, field in self.fields.items() if field.required}
+        changes = release["changes"]
+        if not required <= release.keys() or not all("after" in change for change in changes):
+            return {}  # there are problems already, which every stage would only repeat
+        stage = under_newer_names({name: release[name] for name in release if name != "changes"})
+        before: dict[str, float] = {}
+        for number, change in enumerate(changes):
+            kind, amount = change["after"]
+            if amount < before.get(kind, 0):
+                late = {"after": ["comes before the change above it; sort the changes"]}
+                return {"changes": {number: late}}
+            before[kind] = amount
+            stage = changed(stage, under_newer_names(change))
+            found: dict[Any, Any] = ReleaseSchema(many=True, exclude=("changes",)).validate([stage])
+            if found:
+                return {"changes": {number: found[0]}}
+        return {}
+
+    @post_load(pass_collection=True)
+    def rename_older(self, loaded: Any, *, many: bool, **_: Any) -> Any:
+        return [*map(under_newer_names, loaded)] if many else under_newer_names(loaded)
+
+
+_PARTICULAR = frozenset((*OLDER_NAMES, "canceledBy", "canceledOn", "extra", "changes"))
+"""Properties that can be wrong though each has a value that its field takes."""
+
+
+def _repeated_ids(releases: Sequence[Row]) -> Iterator[tuple[int, str]]:
+    first: dict[int, int] = {}
+    for index, release in enumerate(releases):
+        if "id" in release and first.setdefault(release["id"], index) != index:
+            earlier = first[release["id"]]
+            yield index, f"{release['id']} is taken by releases[{earlier}]; an id occurs once"
+
+
+def under_newer_names(release: Row) -> Row:
+    """A release, or a change of one, in which each value stands under the newer name alone."""
+    if release.keys().isdisjoint(OLDER_NAMES):
+        return release
+    renamed = {name: value for name, value in release.items() if name not in OLDER_NAMES}
+    for older, name in OLDER_NAMES.items():
+        if older in release:
+            renamed.setdefault(name, release[older])
+    return renamed
+
+
+class ChangeSchema(ReleaseSchema):
+    """A step in the life of a release: when, and the properties that are different then."""
+
+    error_messages = {"type": "expected a change, such as {after: 3 calls, status: deployed}"}  # noqa: RUF012
+
+    after = After(
+        required=True,
+        metadata=about("When: `3 calls`, or a time such as 30s, after the scenario became active."),
+    )
+
+    def rules(self, place: Place) -> JsonSchema:
+        return {
+            "allOf": [place.has("after")],
+            "minProperties": 2,
+            "if": is_one_of("status", "active", "deployed"),
+            "then": place.has_none("canceledBy", "canceledOn"),
+        }
+
+    @validates(pass_original=True, skip_on_field_errors=False)
+    def require_after(self, _change: Any, original: Any, **_: Any) -> None:
+        if not isinstance(original, Mapping):
+            return
+        if original.get("after") is None:
+            raise ValidationError({"after": ["is missing; add after: 3 calls, or after: 30s"]})
+        if not any(value is not None for name, value in original.items() if name != "after"):
+            raise ValidationError("changes nothing; add what is different then, such as a status")
+
+
+def changed(release: Row, change: Row) -> Row:
+    """A release after one of its changes."""
+    if change.get("status", "canceled") != "canceled":
+        release = {n: value for n, value in release.items() if not n.startswith("canceled")}
+    return {**release, **{name: value for name, value in change.items() if name != "after"}}
+
+
+def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[Row]:
+    """Releases as loaded, with the fixed default of everything that was left out.
+
+    So two runs answer the same bytes. `sequence` counts among all of an application's releases; the
+    furthest and the latest build follow from the builds of the world, where it has some.
+    """
+    builds = _builds_of(world) if world and world.get("builds") else {}
+    for release, sequence in zip(releases, _sequences(releases), strict=True):
+        full = {**builds.get(release["id"], {}), **release}
+        full.setdefault("name", full["number"])
+        full.setdefault("sequence", sequence)
+        full.setdefault("status", "active")
+        full.setdefault("createdBy", "SYSTEM")
+        full.setdefault("createdOn", DEFAULT_CREATED_ON)
+        if full["status"] == "canceled":
+            full.setdefault("canceledBy", "SYSTEM")
+            full.setdefault("canceledOn", full["createdOn"])
+        full.setdefault("deployables", [])
+        for older, property_ in OLDER_NAMES.items():
+            if property_ in full:
+                full[older] = full[property_]
+        yield full
+
+
+def _builds_of(world: World) -> dict[int, Row]:
+    """The properties about its builds that each release has, by its id."""
+    found: dict[int, Row] = {}
+    pipelines = {release["id"]: release.get("pipelineName") for release in world["releases"]}
+    for build in sorted(world["builds"], key=lambda build: int(build["id"])):
+        release = build.get("releaseId")
+        if release not in pipelines:
+            continue
+        stages = stages_of(world.get("pipelines", {}), pipelines[release])
+        rank = place_of(stages, build.get("furthestStage"))
+        about_it = found.setdefault(release, {"_rank": -2})
+        if rank >= about_it["_rank"]:
+            about_it |= {"furthestBuildId": build["id"], "furthestBuildNumber": build["number"]}
+            about_it["_rank"] = rank
+        about_it |= {"latestBuildId": build["id"], "latestBuildNumber": build["number"]}
+    for about_it in found.values():
+        del about_it["_rank"]
+    return found
+
+
+def check(releases: Sequence[Row], world: World) -> dict[int, Any]:
+    """What is wrong with the releases of a file: builds that are others than the file has."""
+    if not world.get("builds"):
+        return {}
+    problems: dict[int, Any] = {}
+    builds = _builds_of(world)
+    for index, release in enumerate(releases):
+        for name, value in builds.get(release["id"], {}).items():
+            if release.get(name, value) != value:
+                what = f"{quoted(release[name])} contradicts the builds, of which it is"
+                found = problems.setdefault(index, {})
+                found[name] = [f"{what} {quoted(value)}; leave it out"]
+    return problems
+
+
+def _sequences(releases: Iterable[Row]) -> Sequence[int]:
+    """The place of each release among those of its application, by id."""
+    pairs = [(release["id"], release["applicationId"]) for release in releases]
+    sequences = [0] * len(pairs)
+    last: dict[int, int] = {}
+    for place in sorted(range(len(pairs)), key=pairs.__getitem__):
+        application = pairs[place][1]
+        sequences[place] = last[application] = last.get(application, 0) + 1
+    return sequences
+
+
+def sample_release(number: int, /, **changes: object) -> Row:
+    """A valid release with everything filled in, exactly as the endpoint answers it.
+
+    With changes such as `absent`, which the endpoint does not tell, these stay beside it.
+
+    number: 1, 2, 3, ...: the `id`, from which other properties follow.
+    changes: properties to set otherwise, an older name for the newer one; None leaves one out.
+    Raises: ValidationError for changes that make it invalid.
+    """
+    release: dict[str, object] = {
+        "id": number,
+        "number": f"1.0.{number}",
+        "sequence": number,
+        "template": "Standard",
+        "createdBy": "JohnSmith",
+        "createdOn": DEFAULT_CREATED_ON,
+        "targetDate": "2024-02-01",
+        "applicationId": 1,
+        "applicationName": "TaxCalculator",
+        "pipelineName": "Release",
+        "furthestBuildId": number,
+        "furthestBuildNumber": "1",
+        "latestBuildId": number,
+        "latestBuildNumber": "1",
+    }
+    for older, name in OLDER_NAMES.items():
+        if changes.get(older) is not None:
+            release[name] = changes[older]
+    schema = ReleaseSchema(many=True)
+    loaded: list[Row] = schema.load([release | changes])
+    filled: Row = schema.dump(list(completed(loaded)))[0]
+    kept = {name: changes[name] for name in ("extra", "absent", "changes") if name in loaded[0]}
+    return filled | kept
+
+
+class FilterSchema(ParameterSchema):
+    """The filters of one request [S], under the names of `FILTERS`."""
+
+    GROUPS = (("applicationId", "applicationName"), ("releaseId", "releaseNumber", "releaseName"))
+
+    applicationId = Integer(metadata=about("The id of the application."))
+    applicationName = Text(metadata=about_whole("name of the application"))
+    releaseId = Integer(metadata=about("The id of the release."))
+    releaseNumber = Text(metadata=about_whole("number of the release"))
+    releaseName = Text(metadata=about_whole("name of the release"))
+    pipelineName = Text(metadata=about_whole("name of the pipeline"))
+    status = Choice(*STATUSES, any_case=True, metadata=about("The status of the release."))
+
+    def unknown_name(self, name: str) -> str:
+        if name.lower() == "pipelineid":
+            return "was dropped in BuildMaster 6.2; filter by pipelineName"
+        return super().unknown_name(name)
+
+
+FILTERS = {
+    "applicationId": "applicationId",
+    "applicationName": "applicationName",
+    "releaseId": "id",
+    "releaseNumber": "number",
+    "releaseName": "name",
+    "pipelineName": "pipelineName",
+    "status": "status",
+}
+"""Each filter and the release property that it selects by [S]."""
+
+RELEASE = Kind(
+    name="releases",
+    noun="release",
+    schema=ReleaseSchema,
+    filters=FILTERS,
+    complete=completed,
+    changed=changed,
+    check=check,
+    derived=(
+        *("sequence", "furthestBuildId", "furthestBuildNumber", "latestBuildId"),
+        "latestBuildNumber",
+    ),
+)
+
+
+def get_releases(session: Session, filters: Mapping[str, Any]) -> Result:
+    """Get Releases [S]: those that match every filter."""
+    return Result.of(session.table("releases").select(filters))
+
+
+class CreateRelease(CallSchema):
+    """The parameters of Create Release [V]."""
+
+    applicationId = Integer(metadata=about("The id of the application."))
+    applicationName = Text(metadata=about("The name of the application; case is ignored."))
+    releaseNumber = Text(required=True, metadata=about("The number; new in the application."))
+    releaseName = Text(metadata=about("The name.", left_out="the number"))
+    pipelineName = Text(required=True, metadata=about("The name of the pipeline."))
+
+
+def create_release(session: Session, values: Mapping[str, Any]) -> Result:
+    """Create Release [V]."""
+    application = find_application(session, values)
+    number, pipeline = values["releaseNumber"], find_pipeline(session, values["pipelineName"])
+    siblings = {"applicationId": application["id"]}
+    table = session.table("releases")
+    if table.select({**siblings, "releaseNumber": number}).ids:
+        what = f"{application['name']} has a release {quoted(number)} already"
+        raise refuse("releaseNumber", what)
+    key = ("releases", application["id"])
+    last = session.memo.get(key)
+    if last is None:
+        hidden = session.scenario.particular["releases"].values()  # which may appear later
+        known = [row for row in hidden if row["applicationId"] == application["id"]]
+        known += rows(session, "releases", siblings)
+        last = max((row["sequence"] for row in known), default=0)
+    session.memo[key] = last + 1
+    release = {
+        "id": table.highest_id + 1,
+        "number": number,
+        "sequence": last + 1,
+        "name": values.get("releaseName", number),
+        "createdBy": BY_API,
+        "createdOn": now(session),
+        "pipelineName": pipeline,
+        "applicationId": application["id"],
+        "applicationName": application["name"],
+    }
+    (full,) = completed([release])
+    session.put("releases", full)
+    return as_object(session, "releases", full)
+
+
+def cancel_release(session: Session, values: Mapping[str, Any]) -> Result:
+    """Cancel Release [V]; its active builds are rejected."""
+    release = find_release(session, values)
+    if release["status"] == "canceled":
+        return done(release, f"release {release['number']} is canceled already")
+    for build in [*rows(session, "builds", {"releaseId": release["id"], "status": "active"})]:
+        reject(session, build, BY_API)
+    canceled = {"status": "canceled", "canceledBy": BY_API, "canceledOn": now(session)}
+    session.put("releases", release | canceled)
+    return done(release, f"release {release['number']} is canceled")
+
+
+def restore_release(session: Session, values: Mapping[str, Any]) -> Result:
+    """Restore Release [V]."""
+    release = find_release(session, values)
+    if release["status"] == "active":
+        return done(release, f"release {release['number']} is active already")
+    session.put("releases", changed(release, {"status": "active"}))
+    return done(release, f"release {release['number']} is active")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "/api/releases",
+        get_releases,
+        parameters=FilterSchema(),
+        kind=RELEASE,
+        summary="Get Releases",
+        counts=True,
+        answer=ReleaseSchema(many=True),
+    ),
+    Endpoint(
+        "/api/releases/create",
+        create_release,
+        parameters=CreateRelease(),
+        kind=RELEASE,
+        summary="Create Release",
+        methods=("POST", "PUT"),
+        changes=True,
+        answer=ReleaseSchema(),
+    ),
+    *(
+        Endpoint(
+            f"/api/releases/{name}",
+            run,
+            parameters=ReleaseCall(),
+            kind=RELEASE,
+            summary=f"{name.capitalize()} Release",
+            methods=("POST", "PUT"),
+            changes=True,
+        )
+        for name, run in (("cancel", cancel_release), ("restore", restore_release))
+    ),
+)

@@ -1,0 +1,1 @@
+"""Scenario files become scenarios, or every problem with its position."""

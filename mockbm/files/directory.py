@@ -1,0 +1,247 @@
+"""Scenario files: a directory of YAML and JSON becomes scenarios, or a list of every problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from marshmallow import ValidationError
+
+from ..core.errors import Problem, ScenarioError, quoted, suggest, without_positions
+from ..core.scenario import (
+    INLINE,
+    Scenario,
+    collector_paused,
+    make_scenario,
+)
+from ..endpoints import KINDS, ScenarioSchema
+from .document import Document, Progress, is_json, json_values
+
+SUFFIXES = (".yaml", ".yml", ".json")
+"""Of scenario files."""
+
+UNTYPED = frozenset({"deployables", "extra"})
+"""Properties without a schema of their own: numbers, true and false inside mean what JSON means."""
+
+
+def shipped_scenarios() -> Path:
+    """The directory of the scenarios that come with mockbm, installed or in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "scenarios"
+    return inside if inside.is_dir() else package.parent / "scenarios"
+
+
+def scenario_files(directory: Path) -> list[Path]:
+    """The scenario files of a directory, by name. Raises: OSError."""
+    found = (
+        path
+        for path in directory.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+    return sorted(found, key=lambda path: (path.stem, path.suffix))
+
+
+class Directory:
+    """A directory of scenario files, for `mockbm.core.mock.Mock`.
+
+    path: by default that of the scenarios that come with mockbm.
+    progress: is called with the part of the files that has been read, from 0 to 1.
+    """
+
+    def __init__(self, path: Path | str | None = None, progress: Progress | None = None) -> None:
+        self.path = shipped_scenarios() if path is None else Path(path)
+        self.name = str(self.path)
+        self._progress = progress
+
+    def load(self) -> dict[str, Scenario]:
+        """All scenarios, by name in alphabetical order. Raises: ScenarioError."""
+        return load_scenarios(self.path, self._progress)
+
+    def inline(self, values: Any, known: Mapping[str, Scenario]) -> Scenario:
+        """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
+        return inline_scenario(values, known)
+
+
+def load_scenarios(directory: Path, progress: Progress | None = None) -> dict[str, Scenario]:
+    """The scenarios of `directory` (`*.yaml`, `*.yml`, `*.json`), by name in alphabetical order.
+
+    A scenario may extend one of the same directory or one that comes with mockbm.
+    progress: is called with the part of the files that has been read, from 0 to 1.
+    Raises: ScenarioError with every problem of every file.
+    """
+    scenarios = {}
+    with collector_paused():
+        family = _Family(directory, progress)
+        for name in family.names:
+            scenario = family.scenario(name)
+            if scenario is not None:
+                scenarios[name] = scenario
+    if family.problems:
+        raise ScenarioError(family.problems)
+    return scenarios
+
+
+def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) -> Scenario:
+    """A scenario without a file, from plain values; its name is `INLINE`.
+
+    known: scenarios that it may extend, in addition to those that come with mockbm.
+    Raises: ScenarioError, whose problems have names but no positions.
+    """
+    try:
+        loaded = ScenarioSchema().load(values)
+        extended = loaded.get("extends")
+        if extended is None:
+            return make_scenario(INLINE, loaded, None, KINDS)
+        base = (known or {}).get(extended)
+        if base is None:
+            base = _Family(shipped_scenarios()).base(INLINE, extended)
+        return make_scenario(INLINE, loaded, base, KINDS)
+    except ValidationError as error:
+        raise without_positions(error.messages_dict) from None
+
+
+MAX_GENERATIONS = 32
+"""Scenarios in a chain that extend one another."""
+
+_TOO_LONG = f"goes on over more than {MAX_GENERATIONS} scenarios that extend one another"
+
+
+class _Family:
+    """The scenario files of one directory, which may extend one another."""
+
+    def __init__(self, directory: Path, progress: Progress | None = None) -> None:
+        self.problems: list[Problem] = []
+        self._progress = progress
+        self._sizes: dict[Path, int] = {}
+        self._bytes_done = 0
+        self._files: dict[str, Path] = {}
+        self._open: list[str] = []
+        self._made: dict[str, Scenario | None] = {}
+        self._is_shipped = directory.resolve() == shipped_scenarios()
+        for path in self._paths(directory):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
+                what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
+                self._complain(path, "name", f"{what} and '-'")
+            elif path.stem in self._files:
+                other = self._files[path.stem].name
+                self._complain(path, "name", f"{other} is called {path.stem}, too; rename one")
+            else:
+                self._files[path.stem] = path
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the files that can be scenarios."""
+        return list(self._files)
+
+    def _complain(self, path: Path, where: str, what: str) -> None:
+        self.problems.append(Problem(str(path), 1, 1, where, what))
+
+    def _paths(self, directory: Path) -> list[Path]:
+        try:
+            files = scenario_files(directory)
+        except OSError as error:
+            what = f"{error.strerror}; give a directory of scenario files"
+            self.problems.append(Problem("", 0, 0, f"{directory}", what))
+            return []
+        if not files:
+            what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
+            self._complain(directory, "directory", what)
+        self._sizes = {path: path.stat().st_size for path in files if path.exists()}
+        return files
+
+    def scenario(self, name: str) -> Scenario | None:
+        """The scenario of one file, or None where it has problems."""
+        if name not in self._made:
+            self._open.append(name)
+            self._made[name] = self._load(self._files[name])
+            self._open.pop()
+        return self._made[name]
+
+    @cached_property
+    def _shipped(self) -> _Family | None:
+        """The family of the scenarios that come with mockbm; None for that family itself."""
+        return None if self._is_shipped else _Family(shipped_scenarios())
+
+    def base(self, name: str, extended: str) -> Scenario | None:
+        """The scenario that `name` extends; None where that has problems of its own.
+
+        Raises: ValidationError where it is not there or extends `name` in turn.
+        """
+        if len(self._open) > MAX_GENERATIONS:
+            raise ValidationError({"extends": [_TOO_LONG]})
+        shipped = self._shipped
+        in_shipped = shipped is not None and extended in shipped.names
+        if extended in self._files and not (extended == name and in_shipped):
+            if extended in self._open:
+                way = " extends ".join([*self._open[self._open.index(extended) :], extended])
+                raise ValidationError({"extends": [f"goes in a circle: {way}"]})
+            found = self.scenario(extended)
+            if found is not None and found.generation >= MAX_GENERATIONS:
+                raise ValidationError({"extends": [_TOO_LONG]})
+            return found
+        if shipped is not None and in_shipped:
+            return shipped.scenario(extended)  # also of the same name: a file may build on that
+        known = sorted({*self.names, *(shipped.names if shipped else ())} - {name})
+        what = f"no scenario is called {quoted(extended)}; {suggest(extended, known)}"
+        raise ValidationError({"extends": [what]})
+
+    def _load(self, path: Path) -> Scenario | None:
+        progress = self._progress_of(path)
+        if is_json(path):
+            try:
+                values = json_values(path)
+                progress(1.0)
+                return self._scenario(path, values)
+            except (ScenarioError, ValidationError, ValueError, RecursionError):
+                pass  # a document says what is wrong and where
+        try:
+            document = Document(path, UNTYPED, progress)
+        except ScenarioError as error:
+            self.problems += error.problems
+            return None
+        if document.values is None:
+            smallest = '{"releases": []}' if is_json(path) else "releases: []"
+            self._complain(path, "file", f"is empty; the smallest scenario is `{smallest}`")
+            return None
+        scenario = None
+        try:
+            scenario = self._scenario(path, document.values)
+        except ValidationError as error:
+            document.add(error.messages_dict)
+            if "extends" not in error.messages_dict:
+                document.add(self._base_problems(path.stem, document.values))
+        self.problems += document.problems
+        return None if document.problems else scenario
+
+    def _scenario(self, path: Path, values: Any) -> Scenario | None:
+        """The scenario of a file's values; None where the one that it extends has problems.
+
+        Raises: ValidationError.
+        """
+        loaded = ScenarioSchema().load(values)
+        base = self.base(path.stem, loaded["extends"]) if "extends" in loaded else None
+        if "extends" in loaded and base is None:
+            return None
+        return make_scenario(path.stem, loaded, base, KINDS)
+
+    def _progress_of(self, path: Path) -> Progress:
+        """Reports the part of one file that has been read, as a part of all files."""
+        if self._progress is None:
+            return lambda _: None
+        report, size = self._progress, self._sizes.get(path, 0)
+        before, whole = self._bytes_done, sum(self._sizes.values()) or 1
+        self._bytes_done += size
+        return lambda part: report((before + part * size) / whole)
+
+    def _base_problems(self, name: str, values: Any) -> Mapping[str, Any]:
+        """What is wrong with `extends` in values that have other problems, too."""
+        extended = values.get("extends") if isinstance(values, Mapping) else None
+        if isinstance(extended, str):
+            try:
+                self.base(name, extended)
+            except ValidationError as error:
+                return error.messages_dict
+        return {}

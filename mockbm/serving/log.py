@@ -1,0 +1,118 @@
+"""The log: a line for each request on standard error, written promptly, which delays no answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+
+from ..core.journal import Record
+from ..core.mock import log as messages
+from ..core.session import Session
+
+MAX_WAITING = 10_000
+"""Lines that wait for a reader who does not read; the oldest make room for new ones."""
+
+MAX_LINE = select.PIPE_BUF if hasattr(select, "PIPE_BUF") else 512
+"""Bytes of a line. So many can be written without waiting where any can."""
+
+PATIENCE = 0.5
+"""Seconds that a slow reader has in the end."""
+
+
+class Log(logging.Handler):
+    """Writes what happens to standard error; also what is logged as `mockbm`, such as reloads.
+
+    form: "text", "json" or "off".
+
+    A line is one write. Where the reader of a pipe is slow, a thread writes the lines that wait;
+    where there is no reader any more, or no standard error, nothing is written.
+    """
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self._form = form
+        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._second = (0, "")
+        self._fd = -1
+        self._poll: select.poll | None = None
+        if form != "off" and sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                self._fd = sys.stderr.fileno()
+                if not stat.S_ISREG(os.fstat(self._fd).st_mode) and hasattr(select, "poll"):
+                    self._poll = select.poll()
+                    self._poll.register(self._fd, select.POLLOUT)
+        messages.propagate = False
+        messages.addHandler(self)
+        messages.setLevel(logging.INFO if self._fd >= 0 else logging.CRITICAL + 1)
+
+    def record(self, record: Record, session: Session) -> None:
+        """Write the line of a request."""
+        del session
+        if self._fd < 0:
+            return
+        level = "WARNING" if record.status == 403 else "INFO"
+        if self._form == "json":
+            entry = record.entry().to_json()
+            del entry["answer"]  # which is long, and is in the journal
+            self._write(json.dumps({"level": level, **entry}))
+        else:
+            self._write(f"{self._time(record.at)} {level} {record.line()}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message that was logged."""
+        if self._form == "json":
+            self._write(json.dumps({"level": record.levelname, "message": record.getMessage()}))
+        else:
+            self._write(f"{self._time(record.created)} {record.levelname} {record.getMessage()}")
+
+    def close(self) -> None:
+        """Write what waits, as far as the reader takes it soon."""
+        writer = self._writer
+        if writer is not None:
+            writer.join(PATIENCE)
+        messages.removeHandler(self)
+        super().close()
+
+    def _time(self, moment: float) -> str:
+        second = int(moment)
+        if self._second[0] != second:
+            self._second = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
+        return f"{self._second[1]},{int((moment - second) * 1000):03d}"
+
+    def _write(self, line: str) -> None:
+        data = line.encode("utf-8", "backslashreplace")
+        data = data[: MAX_LINE - 1] + b"\n"
+        if self._writer is None and (self._poll is None or self._poll.poll(0)):
+            self._write_now(data)
+            return
+        with self._starting:
+            self._waiting.append(data)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_waiting, daemon=True)
+                self._writer.start()
+
+    def _write_now(self, data: bytes) -> None:
+        try:
+            os.write(self._fd, data)
+        except OSError:
+            self._fd = -1
+
+    def _write_waiting(self) -> None:
+        """Write the lines that wait, and wait for the reader instead of the server's thread."""
+        while True:
+            with self._starting:
+                if not self._waiting or self._fd < 0:
+                    self._writer = None
+                    return
+                data = self._waiting.popleft()
+            self._write_now(data)

@@ -1,0 +1,411 @@
+"""`/__admin`: the state of the mock, shown and switched over HTTP. JSON in and out.
+
+Each function follows the declaration of its call, by which Flask routes to it, Marshmallow loads
+what it takes and dumps what it returns, and OpenAPI describes it. A function of a `session` is
+called at `/__admin/...` for the default one, at `/__admin/sessions/ID/...` for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from inspect import signature
+from itertools import islice
+from typing import Any, TypeVar
+
+from flask import Blueprint, Response, current_app, json, jsonify, request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+
+from .._version import __version__
+from ..core.answer import ALONE
+from ..core.errors import ScenarioError, UnknownName, flatten, spell
+from ..core.mock import ADMIN_PREFIX, LocalSession
+from ..core.scenario import RELEASES, Scenario
+from ..core.session import DEFAULT, Session
+from ..core.times import outgoing
+from ..endpoints.releases import STATUSES
+from . import page, schemas
+from .guard import Guard, current_mock, is_one_of_many
+
+blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Values = dict[str, Any]
+"""What a function returns, for the schema of its answer to dump."""
+
+
+@dataclass
+class Call:
+    """The declaration of a call, and the decorator of the function that carries it out.
+
+    The function gets what is in the path; `session`, if it has that parameter; and as `wanted`
+    what the call takes. It returns what the schema of the answer dumps, or a whole Response.
+
+    path: without the prefix of the admin API.
+    takes: the schema of the query of a GET, or of the JSON body of any other.
+    refusals: statuses of problems, in addition to those that calls of this kind have anyway.
+    """
+
+    method: str
+    path: str
+    answer: type[Schema] | None = None
+    takes: type[Schema] | None = None
+    status: int = 200
+    refusals: tuple[int, ...] = ()
+    of_session: bool = False
+    summary: str = ""
+
+    def __call__(self, function: Function) -> Function:
+        name = function.__name__
+        CALLS[name] = self
+        self.summary = (function.__doc__ or "").partition("\n")[0]
+        self.of_session = "session" in signature(function).parameters
+
+        def view(**arguments: Any) -> Response:
+            if self.of_session:
+                id_, mock = arguments.pop("id_", None), current_mock()
+                arguments["session"] = mock.default if id_ is None else mock.local(id_)
+            if self.takes:
+                arguments["wanted"] = self.takes().load(self._read())
+            found = function(**arguments)
+            if isinstance(found, Response):
+                return found
+            return reply(self.answer, found, self.status) if self.answer else Response(status=204)
+
+        others = ["/" if not self.path else f"/sessions/<id_>{self.path}"]
+        for path in [self.path, *others][: 1 + (self.of_session or not self.path)]:
+            blueprint.add_url_rule(path, name, view, methods=[self.method])
+        return function
+
+    def _read(self) -> Any:
+        """The query of this request, or its JSON body. Raises: HTTPException."""
+        if self.method == "GET":
+            return request.args.to_dict()
+        if not (getattr(self.takes, "required", True) or request.get_data()):
+            return {}
+        try:
+            return request.get_json()
+        except BadRequest as error:
+            raise BadRequest(f"The body is not valid JSON: {error.__cause__}") from None
+        except RecursionError:
+            raise BadRequest("The body is JSON nested too deep.") from None
+
+
+CALLS: dict[str, Call] = {}
+"""The calls of the admin API, by the names of their functions."""
+
+
+def reply(schema: type[Schema], found: object, status: int = 200) -> Response:
+    """A response with the JSON of what a schema dumps."""
+    response = jsonify(_instance(schema).dump(found))
+    response.status_code = status
+    return response
+
+
+@cache
+def _instance(schema: type[Schema]) -> Schema:
+    return schema()  # which takes longer than to dump a short answer
+
+
+def problem(status: int, title: str, detail: str, **more: object) -> Response:
+    """An error as problem details (RFC 9457)."""
+    details = {"status": status, "title": title, "detail": detail, **more}
+    response = reply(schemas.Problem, details, status)
+    response.content_type = "application/problem+json"
+    return response
+
+
+def refuse(error: Exception) -> Response:
+    """What a call cannot do, as problem details."""
+    text = str(error)
+    match error:
+        case UnknownName(kind="session"):
+            return problem(404, "Unknown session", f"{text}; it may have ended", name=error.name)
+        case UnknownName():
+            more = {"name": error.name, "scenarios": error.known, "nearest": error.nearest}
+            return problem(404, "Unknown scenario", text, **more)
+        case ScenarioError() if any(item.path for item in error.problems):
+            text = "The scenario files have problems; the mock goes on with what it had."
+            return problem(409, "Bad scenario files", text, problems=error.problems)
+        case ScenarioError():
+            text = "; ".join(map(str, error.problems))
+            return problem(400, "Bad scenario", text, problems=error.problems)
+        case ValidationError():
+            found = flatten(error.messages_dict)
+            problems = [f"{spell(where) or 'body'}: {message}" for where, message in found]
+            return problem(400, "Bad request", "; ".join(problems), problems=problems)
+        case HTTPException():
+            about = {
+                404: f"there is nothing at {request.path}; the README lists the calls",
+                415: "say that the body is JSON: set Content-Type: application/json",
+            }
+            text = about.get(error.code or 500, error.description or error.name)
+            response = problem(error.code or 500, error.name, text)
+            if isinstance(error, MethodNotAllowed):
+                response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return response
+        case ConnectionError():
+            return problem(503, "No shared state", text)
+        case _:
+            return problem(409, "Not possible", text)
+
+
+for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, RuntimeError):
+    blueprint.register_error_handler(_kind, refuse)
+
+
+@blueprint.before_request
+def _let_in() -> Response | None:
+    """Every call passes the guard first, and one of several processes changes nothing by itself."""
+    if request.endpoint == "admin.page_file" or (
+        request.endpoint == "admin.index" and page.is_for_people()
+    ):
+        return refuse_caller(is_file=True)
+    reads = request.method in ("GET", "HEAD") and not request.path.rstrip("/").endswith("/requests")
+    refusal = refuse_caller()
+    if refusal or reads or not is_one_of_many():
+        return refusal
+    return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
+
+
+def refuse_caller(*, is_file: bool = False) -> Response | None:
+    """The answer to a caller that the guard refuses, or None; is_file: as for `Guard.refusal`."""
+    guard: Guard = current_app.extensions["mockbm.guard"]
+    status, why = guard.refusal(request, is_file=is_file) or (0, "")
+    response = problem(status, "Not allowed", why) if status else None
+    if response and status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
+    return response
+
+
+@Call("GET", "/scenarios", schemas.Scenarios)
+def list_scenarios() -> Values:
+    """All scenarios."""
+    active = current_mock().default.scenario
+    scenarios = current_mock().scenarios.values()
+    return {"active": active.name, "scenarios": [_overview(item, active) for item in scenarios]}
+
+
+@Call("GET", "/scenarios/<name>", schemas.Content)
+def show_scenario(name: str) -> Values:
+    """One scenario, with its releases."""
+    scenario = current_mock().scenario(name)
+    with current_mock().use(DEFAULT) as default:
+        clock, active = default.clock, default.scenario
+    fresh = Session("", "", name, name, clock, clock.now())
+    fresh.load(scenario)
+    releases = json.loads(fresh.table(RELEASES).select({}).body)
+    return _overview(scenario, active) | {"releases": releases}
+
+
+def _overview(scenario: Scenario, active: Scenario) -> Values:
+    holdings = scenario.holdings
+    largest = islice(holdings.items(), schemas.MAX_APPLICATIONS)
+    return {
+        "scenario": scenario,
+        "active": scenario is active,
+        "statuses": {
+            status: sum(counts.get(status, 0) for counts in holdings.values())
+            for status in STATUSES
+        },
+        "applicationCount": len(holdings),
+        "applications": [{"name": name, "statuses": counts} for name, counts in largest],
+        "faults": [fault.sentence for fault in scenario.faults],
+        "changes": sum(len(row["changes"]) for _, row in scenario.changing),
+    }
+
+
+@Call("GET", "/scenario", schemas.Active)
+def show_active(session: LocalSession) -> Values:
+    """The active scenario."""
+    with current_mock().use(session.id) as found:
+        shown = {"scenario": found.scenario, "active": True, "revision": found.revision}
+        return shown | _progress(found) if found.scenario.is_live else shown
+
+
+def _progress(session: Session) -> Values:
+    """What has happened in a scenario that counts or changes."""
+    scenario, counts, stages = session.scenario, session.counts, session.stages()
+    seen = counts.met or [0] * len(scenario.faults)
+    faults = zip(scenario.faults, seen, strict=True)
+    run = {"calls": counts.calls, "seconds": round(session.seconds, 3), "faults": seen}
+    return {
+        "run": run | {"changes": sum(stages)},
+        "faults": [{"fault": x.sentence, "met": met, "over": x.is_over(met)} for x, met in faults],
+        "changes": [*islice(_changes(scenario, stages), schemas.MAX_CHANGES)],
+    }
+
+
+def _changes(scenario: Scenario, stages: list[int]) -> Iterator[Values]:
+    """Each change of each release, and whether it has happened."""
+    for (_, release), stage in zip(scenario.changing, stages, strict=True):
+        for place, change in enumerate(release["changes"]):
+            kind, amount = change["after"]
+            yield release | {
+                "after": f"{amount:.15g} {kind.removesuffix('s') if amount == 1 else kind}",
+                "sets": {name: value for name, value in change.items() if name != "after"},
+                "happened": place < stage,
+            }
+
+
+@Call("PUT", "/scenario", schemas.Active, schemas.Switch, refusals=(404,))
+def switch_scenario(session: LocalSession, wanted: Mapping[str, Any]) -> Values:
+    """Switch to a scenario: to one by its name, or to a whole one."""
+    if "values" in wanted:
+        session.use_values(wanted["values"])
+    else:
+        session.use(wanted["name"])
+    return show_active(session)
+
+
+@Call("GET", "/state", schemas.State)
+def show_state(session: LocalSession) -> Values:
+    """The records as they are now, with what calls have changed."""
+    return session.state()
+
+
+@Call("POST", "/reset", schemas.Active)
+def reset(session: LocalSession) -> Values:
+    """Back to the state after a start."""
+    session.reset()
+    return show_active(session)
+
+
+@Call("GET", "/clock", schemas.Clock)
+def show_clock(session: LocalSession) -> Values:
+    """The clock."""
+    with current_mock().use(session.id) as found:
+        return {"now": outgoing(found.clock.now()), "set": found.clock.set_to is not None}
+
+
+@Call("PUT", "/clock", schemas.Clock, schemas.ClockWanted)
+def set_clock(session: LocalSession, wanted: Mapping[str, str]) -> Values:
+    """Stop the clock at a moment, or put it forward."""
+    ((name, text),) = wanted.items()
+    try:
+        session.set_clock(text) if name == "now" else session.advance_clock(text)
+    except ValueError as error:
+        raise ValidationError({name: [str(error)]}) from None
+    return show_clock(session)
+
+
+@Call("DELETE", "/clock", schemas.Clock)
+def release_clock(session: LocalSession) -> Values:
+    """Let the clock show the machine's time."""
+    session.release_clock()
+    return show_clock(session)
+
+
+@Call("GET", "/requests", schemas.Requests, schemas.RequestsWanted)
+def list_requests(session: LocalSession, wanted: Mapping[str, Any]) -> Values:
+    """The journal, newest last."""
+    return {"requests": session.requests(**wanted)}
+
+
+@Call("DELETE", "/requests", status=204)
+def clear_requests(session: LocalSession) -> None:
+    """Empty the journal."""
+    session.clear_requests()
+
+
+@Call("GET", "/sessions", schemas.Sessions)
+def list_sessions() -> Values:
+    """The sessions."""
+    return {"sessions": [*map(_session, current_mock().sessions())]}
+
+
+def _session(session: Session) -> Values:
+    here = f"{ADMIN_PREFIX}/sessions/{session.id}"
+    links = {name: f"{here}/{name}" for name in ("scenario", "reset", "requests", "clock")}
+    return {**vars(session), "scenario": session.active, "links": {"self": here, **links}}
+
+
+@Call("POST", "/sessions", schemas.Opened, schemas.SessionWanted, status=201, refusals=(404, 429))
+def open_session(wanted: Mapping[str, str]) -> Response:
+    """Open a session, which has an API key of its own."""
+    try:
+        session = current_mock().open_session(wanted.get("scenario"), wanted["label"])
+    except RuntimeError as error:
+        return problem(429, "Too many sessions", str(error))
+    with current_mock().use(session.id) as opened:
+        shown = {**_session(opened), "apiKey": session.api_key}
+    response = reply(schemas.Opened, shown, 201)
+    response.headers["Location"] = shown["links"]["self"]
+    return response
+
+
+@Call("GET", "/sessions/<id_>", schemas.Session)
+def show_session(id_: str) -> Values:
+    """One session."""
+    with current_mock().use(id_) as session:
+        return _session(session)
+
+
+@Call("DELETE", "/sessions/<id_>", status=204)
+def end_session(id_: str) -> None:
+    """End a session."""
+    current_mock().end_session(id_)
+
+
+@Call("POST", "/reload", schemas.Scenarios, refusals=(400,))
+def reload() -> Values:
+    """Read the scenario files again."""
+    current_mock().reload()
+    return list_scenarios()
+
+
+@Call("GET", "/health", schemas.Health)
+def health() -> Response:
+    """Whether it is up, and what is active."""
+    found = get_health()
+    return reply(schemas.Health, found, 503 if found["status"] == "unavailable" else 200)
+
+
+def get_health() -> Values:
+    """How the mock is."""
+    mock = current_mock()
+    found: Values = {
+        "status": "degraded" if mock.problems else "ok",
+        "problems": [*mock.problems],
+        "version": __version__,
+        "uptime": round(mock.uptime, 3),
+        "loaded": mock.loaded,
+        "state": mock.store.name,
+        "scenarios": len(mock.scenarios),
+    }
+    try:
+        with mock.use(DEFAULT) as session:
+            found |= {"scenario": session.active, "revision": session.revision}
+        found["sessions"] = len(mock.sessions())
+    except ConnectionError as error:
+        found |= {"status": "unavailable", "problems": [error, *found["problems"]]}
+    return found
+
+
+@Call("GET", "/openapi.json", schemas.Document)
+def openapi() -> Any:
+    """This document."""
+    return current_app.extensions["mockbm.openapi"]()
+
+
+@Call("GET", "", schemas.Index)
+def index() -> Response:
+    """Whether it is up, and where its calls are; a page for browsers."""
+    if not page.is_for_people():
+        links = {name: f"{ADMIN_PREFIX}/{name}" for name in LINKED}
+        response = reply(schemas.Index, get_health() | {"links": links})
+    elif not request.path.endswith("/"):
+        location = f"{request.script_root}{ADMIN_PREFIX}/"
+        response = Response(status=308, headers={"Location": location})
+    else:
+        response = page.send("index.html")
+    response.vary.add("Accept")
+    return response
+
+
+LINKED = ("health", "scenarios", "scenario", "reset", "requests", "clock", "sessions", "reload")
+"""The calls to which the index has links."""
+
+blueprint.add_url_rule(f"/page/<any({page.NAMES}):name>", "page_file", page.send)

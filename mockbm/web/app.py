@@ -1,0 +1,102 @@
+"""One Flask application for one mock: the endpoints, the admin API and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import HTTPException
+
+from ..core.answer import unavailable
+from ..core.mock import ADMIN_PREFIX, Mock, log
+from ..core.request import MAX_BODY
+from ..settings import Settings
+from . import admin, blueprint
+from .guard import Guard
+
+
+def create_app(
+    scenarios: Path | str | None = None,
+    scenario: str | None = None,
+    *,
+    admin_api: bool = True,
+    admin_token: str | None = None,
+    allowed_hosts: Iterable[str] = (),
+    **settings: Any,
+) -> Flask:
+    """A Flask application that answers as BuildMaster does, and has the admin API.
+
+    scenarios: directory of the scenario files; by default those that come with mockbm.
+    scenario: the one active at the start.
+    admin_api: whether there is an admin API.
+    admin_token: what its callers must send; without one, or with an empty one, only those on this
+        machine are let in.
+    allowed_hosts: names by which they may call this machine, in addition to the loopback ones.
+    settings: the others of `mockbm.settings.Settings`, such as strict and journal_size.
+    Raises: ScenarioError for files with problems, UnknownName, ValueError for a setting that cannot
+        be meant.
+    """
+    found = Settings(
+        scenarios,
+        scenario,
+        admin_api=admin_api,
+        admin_token=admin_token,
+        allowed_hosts=allowed_hosts,
+        **settings,
+    )
+    return make_app(found.mock(), found)
+
+
+def app_from_environment() -> Flask:
+    """The application that the variables `MOCKBM_*` ask for; see `Settings.from_environment`."""
+    settings = Settings.from_environment()
+    return make_app(settings.mock(), settings)
+
+
+def make_app(mock: Mock, settings: Settings) -> Flask:
+    """The Flask application of a mock."""
+    app = Flask("mockbm", static_folder=None)
+    # Only calls of the admin API: the core has a limit of its own for the endpoints.
+    app.config.update(MAX_CONTENT_LENGTH=None, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    json = cast(DefaultJSONProvider, app.json)
+    json.sort_keys, json.compact = False, False
+    app.extensions["mockbm"] = mock
+    app.register_blueprint(blueprint.blueprint)
+    if settings.admin_api:
+        hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        app.extensions["mockbm.guard"] = Guard(settings.admin_token or None, hosts)
+        app.extensions["mockbm.openapi"] = cache(partial(_describe, app))
+        app.register_blueprint(admin.blueprint)
+
+    def is_for_admin() -> bool:
+        own = request.path == ADMIN_PREFIX or request.path.startswith(f"{ADMIN_PREFIX}/")
+        return settings.admin_api and own
+
+    def refuse(error: Exception) -> Response:
+        """What Flask refuses, such as an unknown path: the core knows the answer, or the admin."""
+        if is_for_admin():
+            return admin.refuse(error)
+        if isinstance(error, ConnectionError):
+            log.error("%s", error)
+            return blueprint.as_response(unavailable(error))
+        return blueprint.respond()
+
+    def limit_body() -> None:
+        if is_for_admin():
+            request.max_content_length = MAX_BODY
+
+    app.before_request(limit_body)
+    app.register_error_handler(HTTPException, refuse)
+    app.register_error_handler(ConnectionError, refuse)
+    return app
+
+
+def _describe(app: Flask) -> dict[str, Any]:
+    from .openapi import describe  # here, because a start need not wait for it
+
+    return describe(app, admin.CALLS)

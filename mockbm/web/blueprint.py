@@ -1,0 +1,73 @@
+"""The endpoints as a Flask blueprint: `core.answer` under any WSGI server, and in process."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+from flask import Blueprint, Flask, Response, request
+from flask.blueprints import BlueprintSetupState
+
+from ..core.answer import answer
+from ..core.mock import Mock
+from ..core.request import MAX_BODY, Answer, Request
+from .guard import current_mock, is_one_of_many
+
+CAN_BREAK = "mockbm.can_break"
+"""In the WSGI environment: whether the server can break the connection."""
+
+BREAK = "mockbm.break"
+"""In the WSGI environment: how the server is to break it, if it is to."""
+
+blueprint = Blueprint("endpoints", __name__)
+
+
+@blueprint.record
+def _add_rules(setup: BlueprintSetupState) -> None:
+    mock: Mock = cast(Flask, setup.app).extensions["mockbm"]
+    for endpoint in mock.endpoints.values():
+        setup.add_url_rule(
+            endpoint.path, "answer", respond, methods=[*endpoint.methods], strict_slashes=False
+        )
+
+
+def respond() -> Response:
+    """Answer the current request by the table of endpoints, also one that no URL rule matches."""
+    environ = request.environ
+    found = answer(
+        current_mock(),
+        Request(
+            request.method,
+            request.path,
+            environ.get("QUERY_STRING", ""),
+            {
+                "x-apikey": environ.get("HTTP_X_APIKEY", ""),
+                "authorization": environ.get("HTTP_AUTHORIZATION", ""),
+                "content-type": environ.get("CONTENT_TYPE", ""),
+            },
+            _body(),
+            bool(environ.get(CAN_BREAK)),
+            is_one_of_many(),
+        ),
+    )
+    if found.delay:
+        time.sleep(found.delay)
+    if found.broken:
+        environ[BREAK] = found.broken
+    return as_response(found)
+
+
+def as_response(found: Answer) -> Response:
+    """An answer as Flask has it."""
+    response = Response(found.body, found.status, found.headers)
+    if not any(name.lower() == "content-type" for name, _ in found.headers):
+        del response.headers["Content-Type"]
+    return response
+
+
+def _body() -> bytes:
+    """The body, of which a long one is read only as far as it takes to see that it is too long."""
+    body = b""
+    while len(body) <= MAX_BODY and (piece := request.stream.read(MAX_BODY + 1 - len(body))):
+        body += piece
+    return body

@@ -1,0 +1,100 @@
+"""Who may call the admin API: programs on this machine and whoever has the token, and our own page.
+
+No other web page can.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from ..core.mock import Mock
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The rules of one application. A page from elsewhere that a browser shows passes none of them.
+
+    token: what callers must send as `Authorization: Bearer TOKEN`; None lets in those that call
+        from this machine, and nobody else.
+    hosts: names by which callers may call this machine, beside the loopback ones.
+    """
+
+    token: str | None = None
+    hosts: frozenset[str] = field(default_factory=frozenset)
+
+    def refusal(self, request: Request, *, is_file: bool = False) -> tuple[int, str] | None:
+        """The status and the reason with which a call is refused, or None.
+
+        is_file: the call is for a file of the page, which holds no data: it needs no token, since
+            the page itself asks for it, and a link on another site may lead there.
+        """
+        if not self._is_ours(request.host):
+            why = "the admin API is not called by that name; --allowed-host adds one"
+            return 403, f"Host is {request.host!r}: {why}"
+        origin = request.headers.get("Origin")
+        if origin is not None and origin != f"{request.scheme}://{request.host}":
+            return 403, f"Origin is {origin!r}: web pages cannot call the admin API"
+        followed = is_file and request.headers.get("Sec-Fetch-Dest") == "document"
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and not followed:
+            return 403, "Sec-Fetch-Site is cross-site: web pages cannot call the admin API"
+        if self.token is None:
+            if is_loopback(request.remote_addr or "127.0.0.1"):
+                return None
+            return 403, "the admin API is for this machine only, unless --admin-token is set"
+        if is_file:
+            return None
+        given = request.headers.get("Authorization", "")
+        if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            return None
+        return 401, "the admin API needs its token, as Authorization: Bearer TOKEN"
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a Host header names this machine. An address cannot be made to, a name can."""
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        name = name.strip("[]").lower()
+        if name in self.hosts or name == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or self.token is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):  # the latter for a name that is too long
+        return False
+    return all(
+        ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found
+    )
+
+
+def current_mock() -> Mock:
+    """The mock of the application that handles this request."""
+    from flask import current_app  # which the client of the admin API does without
+
+    return cast("Mock", current_app.extensions["mockbm"])
+
+
+def is_one_of_many() -> bool:
+    """Whether other processes answer as well, which do not know what this one counts or switches.
+
+    As the WSGI server says.
+    """
+    from flask import request
+
+    return bool(request.environ.get("wsgi.multiprocess")) and not current_mock().store.shared

@@ -1,0 +1,111 @@
+"""The endpoints besides Get Releases, in every way that leads there: the table of requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from api_table import ABSENT, KEY, NOW, TABLE, Expected, Refused, Row, Whole, target
+from clients import Answer
+from described import Described
+from endpoint_table import JSON
+from test_endpoint import TYPES, WAYS, Send, take
+
+
+class Played(NamedTuple):
+    """What one row got in one way: the answers, and the records before and after it."""
+
+    answer: Answer
+    then: tuple[Answer, ...]
+    before: bytes
+    after: bytes
+
+
+def play(send: Send) -> dict[str, Played]:
+    """Send all rows to one mock, each in a scenario that begins with it."""
+
+    def admin(method: str, path: str, body: Any = None) -> bytes:
+        text = None if body is None else json.dumps(body).encode()
+        answer = take(method, f"/__admin{path}", JSON if text else {}, text, send)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def call(text: str) -> Answer:
+        return take(text.partition(" ")[0], target(text), KEY, None, send)
+
+    found = {}
+    admin("PUT", "/clock", {"now": NOW})
+    for row in TABLE:
+        admin("PUT", "/scenario", row.scenario)
+        for first in row.before:
+            answer = call(first)
+            assert answer.status == 200, (row.id, first, answer.body)
+        before = admin("GET", "/state")
+        answer = take(row.method, target(row.call), row.headers, row.body, send)
+        after = admin("GET", "/state")
+        found[row.id] = Played(answer, tuple(map(call, row.then)), before, after)
+    return found
+
+
+@pytest.fixture(scope="module")
+def played(described: Described) -> dict[str, dict[str, Played]]:
+    """The whole table in every way, whose answers are as the OpenAPI document has them."""
+    found = {}
+    described.problems.clear()
+    for name, way in WAYS.items():
+        with contextmanager(way)() as send:
+            found[name] = play(send)
+    assert described.problems == []
+    return found
+
+
+def check(expected: Expected, answer: Answer) -> None:
+    """Fail unless an answer is what the table promises."""
+    match expected:
+        case Refused(status, text):
+            assert (answer.status, answer.body.decode()) == (status, text)
+        case str():
+            assert (answer.status, answer.body.decode()) == (400, f"{expected}\n")
+        case bytes():
+            assert (answer.status, answer.body) == (200, expected)
+        case Whole():
+            assert (answer.status, answer.body) == (200, expected.body)
+        case _:
+            assert answer.status == 200, answer.body
+            check_records(expected, json.loads(answer.body))
+    has_type = answer.body and answer.status in TYPES
+    assert not has_type or answer.headers["content-type"] == TYPES[answer.status]
+
+
+def check_records(expected: Mapping[str, Any] | list[int], found: Any) -> None:
+    """Fail unless these are records of these ids, or one of these properties."""
+    if isinstance(expected, list):
+        assert [record["id"] for record in found] == expected
+        return
+    (record,) = found if isinstance(found, list) else [found]
+    assert {name: record.get(name, ABSENT) for name in expected} == expected
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+def test_answer(row: Row, played: dict[str, dict[str, Played]]) -> None:
+    """Each way gives the answers that the table promises, and all of them the same bytes."""
+    ways = {name: found[row.id] for name, found in played.items()}
+    for found in ways.values():
+        check(row.expected, found.answer)
+        for expected, answer in zip(row.then.values(), found.then, strict=True):
+            check(expected, answer)
+        if found.answer.status != 200:
+            assert found.after == found.before, "what is refused changes nothing"
+    assert ways == dict.fromkeys(ways, ways["Flask"])
+
+
+def test_no_row_is_twice() -> None:
+    """Every row has a name and a request of its own."""
+    assert len({row.id for row in TABLE}) == len(TABLE) >= 150
+    requests = [
+        (row.call, row.body, str(row.headers), row.before, str(row.scenario)) for row in TABLE
+    ]
+    assert len({*requests}) == len(TABLE)
