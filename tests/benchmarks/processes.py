@@ -1,4 +1,4 @@
-"""Servers as processes of their own: started, asked, loaded, weighed and ended."""
+"""Servers as processes of their own: start, query, load, weigh and end them."""
 
 from __future__ import annotations
 
@@ -10,137 +10,167 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
+from workloads import Request
+
+T = TypeVar("T")
 CONNECTIONS = 8
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a server has for its first answer."""
 
-_REPORT = """
-done = function(summary, latency)
+# The requests stand in a file, each ended by a zero byte, so that wrk does next to nothing itself.
+_SCRIPT = """
+local requests, at = {}, 0
+function init(arguments)
+  local file = io.open(arguments[1], "rb")
+  for request in file:read("*a"):gmatch("[^%z]+") do requests[#requests + 1] = request end
+  file:close()
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
   local errors = summary.errors
-  local broken = errors.connect + errors.read + errors.write + errors.timeout
   io.write(string.format(
-    'RESULT {"rate": %f, "p99": %f, "refused": %d, "broken": %d}\\n',
+    'RESULT {"rate": %f, "p99": %f, "refused": %f, "broken": %d}\\n',
     summary.requests / summary.duration * 1e6, latency:percentile(99) / 1000,
-    errors.status, broken))
+    errors.status / summary.requests, errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
-
-
-class Request(NamedTuple):
-    """One HTTP request, as it is sent to a server again and again."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: str = ""
 
 
 class Load(NamedTuple):
     """What a server did under load."""
 
     rate: float
-    """Requests a second."""
+    """Requests per second."""
     p99: float
     """Milliseconds within which 99 of 100 answers came."""
-    failed: int
-    """Answers that were no success, and connections that broke."""
+    refused: float
+    """Share of the answers with a status of 400 or more."""
+    broken: int
+    """Connections that failed, and answers that did not come in time."""
+
+
+class Server(NamedTuple):
+    """A server that runs: the process that was started, and the port of 127.0.0.1."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def send(self, request: Request) -> tuple[int, bytes]:
+        """Send one request over a new connection.
+
+        Returns: the status and body of the answer.
+        Raises: OSError, HTTPException where none comes.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(request.method, request.target, request.body, request.headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def first_answer(self, request: Request) -> bytes:
+        """Wait for the first success. Returns: its body. Raises: RuntimeError if none comes."""
+
+        def attempt() -> bytes | None:
+            with suppress(OSError, http.client.HTTPException):
+                status, body = self.send(request)
+                return body if status == 200 else None
+            return None
+
+        return _wait(self.process, attempt)
+
+    def load(self, requests: Iterable[Request], seconds: float, directory: Path) -> Load:
+        """Send requests with wrk over a few connections, as fast as they are answered."""
+        script, file = directory / "load.lua", directory / "requests"
+        script.write_text(_SCRIPT)
+        with file.open("wb") as opened:
+            opened.writelines(request.as_bytes() + b"\0" for request in requests)
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+        command += ["-s", str(script), f"http://127.0.0.1:{self.port}", "--", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+        return Load(**json.loads(line.removeprefix("RESULT ")))
+
+    def open_session(self) -> str:
+        """Open a session of mockbm. Returns: its API key."""
+        status, body = self.send(Request("POST", body="{}", path="/__admin/sessions"))
+        if status != 201:
+            raise RuntimeError(f"no session: {status} {body[:300]!r}")
+        return str(json.loads(body)["apiKey"])
+
+    def resident(self) -> float:
+        """Megabytes that the process and all that it has started have in memory."""
+        pages = [
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            for pid in _group(self.process.pid)
+        ]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def peak(self) -> float:
+        """The most megabytes that the process has had in memory."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at the moment."""
+    """A port of 127.0.0.1 that nothing listens on at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 @contextmanager
-def running(
-    command: Sequence[str], directory: Path, environ: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with a group of its own, which is ended as a whole with the block."""
+def serving(command: Sequence[str], directory: Path, port: int = 0) -> Iterator[Server]:
+    """A server in a process group of its own, which is ended as a whole with the block.
+
+    Without a port, the server writes it into the file `port` of the directory. What it prints
+    goes into the file `output`.
+    """
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=directory,
-            env={**os.environ, **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-        try:
-            yield process
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None or _group(process.pid):
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                break
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
-
-
-def first_answer(process: subprocess.Popen[bytes], port: int, request: Request) -> bytes:
-    """Wait for the first success. Returns: its body. Raises: RuntimeError where none comes."""
-    until = time.monotonic() + PATIENCE
-    status, body = 0, b""
-    while time.monotonic() < until and process.poll() is None:
-        with suppress(OSError, http.client.HTTPException):
-            status, body = ask(port, request)
-        if status == 200:
-            return body
-        time.sleep(0.001)
-    raise RuntimeError(f"no answer from {process.args!r}; the last one: {status} {body[:300]!r}")
-
-
-def ask(port: int, request: Request) -> tuple[int, bytes]:
-    """One request over a new connection. Returns: the status and body of its answer.
-
-    Raises: OSError, HTTPException where no answer comes.
-    """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
-        connection.request(request.method, request.target, request.body, dict(request.headers))
-        response = connection.getresponse()
-        return response.status, response.read()
+        file = directory / "port"
+        port = port or _wait(process, lambda: int(file.read_text()) if file.exists() else None)
+        yield Server(process, port)
+    except RuntimeError as error:
+        printed = (directory / "output").read_text(errors="replace")[-1_000:]
+        raise RuntimeError(f"{error}; it printed: {printed}") from error
     finally:
-        connection.close()
+        for number in (signal.SIGTERM, signal.SIGKILL):  # what the process has started, too
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.wait(5)
 
 
-def load(port: int, request: Request, seconds: float, directory: Path) -> Load:
-    """Ask with wrk, over kept connections, as fast as it goes."""
-    lines = [f"wrk.method = {json.dumps(request.method)}", f"wrk.body = {json.dumps(request.body)}"]
-    lines += [f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in request.headers.items()]
-    script = directory / "load.lua"
-    script.write_text("\n".join([*lines, _REPORT]))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
-    command.append(f"http://127.0.0.1:{port}{request.target}")
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    found: dict[str, Any] = json.loads(line[7:])
-    return Load(found["rate"], found["p99"], found["refused"] + found["broken"])
-
-
-def resident(group: int) -> float:
-    """Megabytes that a process and all it has started have in memory."""
-    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _group(group)]
-    return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _wait(process: subprocess.Popen[bytes], attempt: Callable[[], T | None]) -> T:
+    """The first result of `attempt` that is not None."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        result = attempt()
+        if result is not None:
+            return result
+        time.sleep(0.001)
+    raise RuntimeError(f"{process.args!r} does not answer")
 
 
 def _group(group: int) -> list[int]:
-    """The processes of a group that are not over."""
+    """The processes of a group that have not ended."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # one that has just ended

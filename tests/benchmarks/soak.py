@@ -1,12 +1,11 @@
-"""Let a mock run under mixed load, and find out whether anything goes wrong or is left behind.
+"""Run a mock under mixed load for minutes and find out whether anything goes wrong or is left over.
 
     python tests/benchmarks/soak.py --minutes 10 [-- OPTIONS of mockbm serve]
 
-Starts `mockbm serve` on scenario files of its own and asks it from many threads at a time: readers
-of every kind, switches, sessions, pinned keys, faults, good and bad reloads, and clients that
-vanish. Every answer is compared with what this file knows of the scenarios by itself. At the end
-there must be no wrong answer, no session, thread or file descriptor more than before, and memory
-must have been flat. Prints what was seen; the exit status is 1 where something was wrong.
+Threads read in every way, switch, use sessions, pinned keys and faults, reload good and bad files,
+and break connections. Each answer is compared with what this file computes from the releases. At
+the end there must be no wrong answer, no session, thread or file descriptor more than before, and
+memory must not have grown. The exit status is 1 where something was wrong.
 """
 
 from __future__ import annotations
@@ -22,100 +21,95 @@ import tempfile
 import threading
 import time
 import traceback
-import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from answers import API_KEY, releases
-from processes import first_answer, free_port, resident, running
-from servers import MOCKBM, PATH, POST
-
-Release = dict[str, Any]
-
-FILTERS = {
-    "applicationId": "applicationId",
-    "applicationName": "applicationName",
-    "releaseId": "id",
-    "releaseNumber": "number",
-    "pipelineName": "pipelineName",
-    "status": "status",
-}
-"""Each filter and the property that it selects by."""
+from peers import SERVE
+from processes import Server, serving
+from report import progress
+from workloads import API_KEY, FIRST, PATH, Filters, Release, answers, name
 
 TIMEOUT = 20
-"""Seconds that one answer may take; more is a wrong answer."""
+"""Seconds that one answer may take."""
 
-SETTLING = 10.0
-"""Seconds in which what killed clients left must be gone."""
+SETTLING = 10
+"""Seconds after which nothing of broken connections may be left."""
 
 GROWTH = 1.1
-"""How much more memory or threads there may be in the last third of the run than in the second."""
+"""By how much the last third of the run may have more memory than the second."""
 
-POOL = 3
-"""Threads for each client that a server may keep for later."""
+THREADS = 3
+"""Threads that a server may keep for each client."""
 
-VERSIONED = "versioned"
-"""The scenario whose file is written anew all the time."""
+KNOWN = {"none": [], "ten": answers(10), "forty": answers(40), "thousand": answers(1_000)}
+"""Scenarios and what they answer. The file of another one, `versioned`, changes all the time."""
 
-
-def known(count: int) -> list[Release]:
-    """Releases as they are answered, the older names of some properties included."""
-    return [
-        item | {"releaseName": item["name"], "releaseNumber": item["number"]}
-        for item in releases(count)
-    ]
-
-
-KNOWN: dict[str, list[Release]] = {
-    "none": [],
-    "ten": known(10),
-    "forty": known(40),
-    "thousand": known(1_000),
+FAULTY: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "delayed": ({"delay": "50ms"}, ["releases"] * 3),
+    "flaky": ({"times": 2, "respond": {"status": 503}}, ["503", "503", "releases"]),
 }
-"""What the scenarios that do not change answer."""
+for how in ("reset", "empty", "truncate", "malformed"):
+    FAULTY[how] = ({"connection": how}, [how] * 3)
+"""Scenarios with the releases of `ten` and a fault, and what becomes of three requests."""
 
-FAULTY: dict[str, list[dict[str, Any]]] = {
-    "reset": [{"connection": "reset"}],
-    "empty": [{"connection": "empty"}],
-    "truncate": [{"connection": "truncate"}],
-    "malformed": [{"connection": "malformed"}],
-    "delayed": [{"delay": "50ms"}],
-    "flaky": [{"times": 2, "respond": {"status": 503, "body": "later"}}],
-}
-"""Scenarios with the releases of `ten` and these faults."""
+PROPERTIES = {"releaseId": "id", "releaseNumber": "number"}
+"""Filters that are not named as the property they select by."""
 
 
-def selected(items: Sequence[Release], filters: Mapping[str, Any]) -> list[Release]:
-    """What the endpoint has to answer: a plain scan, which shares nothing with mockbm."""
-    wanted = {FILTERS[name]: str(value).casefold() for name, value in filters.items()}
+def selected(items: Sequence[Release], filters: Filters) -> list[Release]:
+    """What the endpoint has to answer: a scan that shares nothing with mockbm."""
+    wanted = {PROPERTIES.get(key, key): str(value).casefold() for key, value in filters.items()}
     return [
         item
         for item in items
-        if all(str(item.get(name, "")).casefold() == text for name, text in wanted.items())
+        if all(str(item[key]).casefold() == text for key, text in wanted.items())
     ]
 
 
+def some_filters() -> dict[str, Any]:
+    """Filters that select many, few or none, some of them often the same."""
+    choices: list[dict[str, Any]] = [
+        {},
+        {"status": "active"},
+        {"applicationName": name(2).upper()},
+        {"applicationId": 1, "status": "deployed"},
+        {"releaseId": random.randrange(1, 1_200)},
+        {"releaseNumber": f"1.{random.randrange(50)}.{random.randrange(7)}"},
+        {"pipelineName": "Release", "applicationName": "nowhere"},
+    ]
+    return random.choice(choices)
+
+
 def version(number: int) -> list[Release]:
-    """The releases of `VERSIONED` in one version of its file."""
-    name = f"version {number}"
-    return [item | {"name": name, "releaseName": name} for item in known(20)]
+    """The releases of one version of the file that changes."""
+    label = f"version {number}"
+    return [item | {"name": label, "releaseName": label} for item in answers(20)]
 
 
-class Wrong(Exception):  # noqa: N818 (it reads as what it says)
-    """An answer that is not what it has to be."""
+def write(directory: Path, scenario: str, items: Sequence[Release], *faults: Any) -> None:
+    """Write a scenario file; JSON is YAML."""
+    whole = {"releases": items} | ({"faults": faults} if faults else {})
+    (directory / f"{scenario}.yaml").write_text(json.dumps(whole))
+
+
+def require(truth: bool, what: object) -> None:
+    """Raises: AssertionError unless it is true."""
+    if not truth:
+        raise AssertionError(what)
 
 
 class Client:
-    """One kept connection to the mock."""
+    """One connection to the mock, reopened where it breaks."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
-    def ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: str = ""
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """One request. Raises: OSError, HTTPException for a connection that breaks."""
         try:
@@ -123,37 +117,29 @@ class Client:
             response = self._connection.getresponse()
             return response.status, response.headers, response.read()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
-    def releases(
-        self, key: str, filters: Mapping[str, Any], how: str = "GET"
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Ask for releases in one of the ways in which filters may come."""
-        headers = {"X-ApiKey": key}
-        if how == "GET":
-            return self.ask("GET", f"{PATH}?{urllib.parse.urlencode(filters)}", headers)
-        if how == "form":
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            return self.ask("POST", PATH, headers, urllib.parse.urlencode(filters).encode())
-        headers["Content-Type"] = "application/json"
-        return self.ask("POST", PATH, headers, json.dumps(filters).encode())
+    def releases(self, key: str, filters: Filters) -> tuple[int, str, Any]:
+        """Get releases in one of the three ways. Returns: status, scenario and what came."""
+        form, headers = urlencode(filters), {"X-ApiKey": key}
+        kinds = {form: "application/x-www-form-urlencoded", json.dumps(filters): "application/json"}
+        body = random.choice(["", *kinds])
+        if body:
+            headers["Content-Type"] = kinds[body]
+        method, target = ("POST", PATH) if body else ("GET", f"{PATH}?{form}")
+        status, answered, content = self.send(method, target, headers, body)
+        found = json.loads(content) if status == 200 else content
+        return status, answered.get("X-Mockbm-Scenario", ""), found
 
-    def admin(self, method: str, path: str, values: Any = None) -> tuple[int, Any]:
-        """One call of the admin API. Returns: the status, and the answer's JSON."""
-        headers = {} if values is None else {"Content-Type": "application/json"}
-        body = None if values is None else json.dumps(values).encode()
-        status, _, answer = self.ask(method, f"/__admin{path}", headers, body)
-        return status, json.loads(answer) if answer else None
+    def admin(self, method: str, path: str, values: Any = None) -> Any:
+        """One call of the admin API. Returns: its JSON, or the status where it fails."""
+        headers = {"Content-Type": "application/json"}
+        status, _, body = self.send(method, f"/__admin{path}", headers, json.dumps(values or {}))
+        return status if status >= 400 else json.loads(body or b"null")
 
     def close(self) -> None:
         self._connection.close()
-
-
-def require(truth: bool, what: str) -> None:
-    """Raises: Wrong unless it is true."""
-    if not truth:
-        raise Wrong(what)
 
 
 class Soak:
@@ -165,32 +151,19 @@ class Soak:
         self.stopping = threading.Event()
         self.done: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self.written = 0
-        """The newest version of `VERSIONED` that is in its file."""
-        self.loaded = 0
-        """The newest version that a reload has taken for certain."""
+        self.written = self.loaded = 0
+        """The newest version of the changing file: on disk, and loaded for certain."""
 
     def workers(self) -> list[threading.Thread]:
-        """Threads that each do one thing again and again, with a client of their own."""
-        acts: list[tuple[Callable[[Client], None], int]] = [
-            (self.read, 3),
-            (self.read_pinned, 1),
-            (self.read_versioned, 1),
-            (self.be_refused, 1),
-            (self.switch, 1),
-            (self.use_a_session, 2),
-            (self.break_a_session, 1),
-            (self.reload, 1),
-            (self.vanish, 2),
-        ]
+        """Threads that each repeat one thing, with a client of their own."""
+        acts: list[Callable[[Client], None]] = [self.read_versioned, self.be_refused, self.switch]
+        acts += [self.break_a_session, self.use_a_session, self.use_a_session, self.reload]
+        acts += [self.read, self.read, self.read, self.vanish, self.vanish]
         return [
-            threading.Thread(target=self._repeat, args=(act, number), name=act.__name__)
-            for act, count in acts
-            for number in range(count)
+            threading.Thread(target=self._repeat, args=(act,), name=act.__name__) for act in acts
         ]
 
-    def _repeat(self, act: Callable[[Client], None], number: int) -> None:
-        random.seed(f"{act.__name__}{number}")
+    def _repeat(self, act: Callable[[Client], None]) -> None:
         client = Client(self.port)
         while not self.stopping.is_set():
             self._once(act, client)
@@ -201,142 +174,109 @@ class Soak:
             act(client)
             self.done[act.__name__] += 1
         except Exception as error:  # noqa: BLE001 (whatever it is, it is a finding)
-            self.wrong.append(f"{act.__name__}: {_told(error)}")
+            lines = traceback.format_exception_only(error)
+            self.wrong.append(f"{act.__name__}: {''.join(lines).strip()[:500]}")
 
     def read(self, client: Client) -> None:
-        """With the shared key: the scenario that the answer names, whole and unmixed."""
-        filters, how = some_filters(), random.choice(("GET", "form", "JSON"))
-        status, headers, body = client.releases(API_KEY, filters, how)
-        scenario = headers["X-Mockbm-Scenario"]
-        require(status == 200, f"{status} for {filters} in {scenario}: {body[:200]!r}")
-        require_equal(body, KNOWN[scenario], filters, f"{how} in {scenario}")
-
-    def read_pinned(self, client: Client) -> None:
-        """With a pinned key: that scenario, whatever is active."""
-        scenario, filters = random.choice(list(KNOWN)), some_filters()
-        status, headers, body = client.releases(f"{API_KEY}@{scenario}", filters)
-        require(status == 200, f"{status} for a key pinned to {scenario}")
-        require(headers["X-Mockbm-Scenario"] == scenario, f"not pinned to {scenario}")
-        require_equal(body, KNOWN[scenario], filters, f"pinned to {scenario}")
+        """With the shared key, or a pinned one: a scenario's releases, whole and unmixed."""
+        pinned, filters = random.choice(["", "", *KNOWN]), some_filters()
+        key = f"{API_KEY}@{pinned}" if pinned else API_KEY
+        status, scenario, found = client.releases(key, filters)
+        require(status == 200 and pinned in ("", scenario), f"{status} from {scenario} for {key}")
+        require(found == selected(KNOWN[scenario], filters), f"{scenario}, {filters}")
 
     def read_versioned(self, client: Client) -> None:
-        """One version of a changing file, whole, and none from before the last reload."""
+        """One version of the changing file, whole, and none from before the last reload."""
         least = self.loaded
-        _, _, body = client.releases(f"{API_KEY}@{VERSIONED}", {})
-        found = {item["name"] for item in json.loads(body)}
-        require(len(found) == 1, f"an answer mixes {found}")
-        number = int(found.pop().split()[1])
+        found = client.releases(f"{API_KEY}@versioned", {})[2]
+        number = int(found[0]["name"].split()[1])
         require(least <= number <= self.written, f"{number} is not {least} to {self.written}")
-        require_equal(body, version(number), {}, f"version {number}")
+        require(found == version(number), f"version {number} is mixed with another")
 
     def be_refused(self, client: Client) -> None:
-        """Bad keys, parameters, paths and bodies."""
+        """Wrong keys, parameters, paths and bodies."""
         status, _, body = client.releases("wrong", {})
         require((status, body) == (403, b""), f"{status} {body!r} for a wrong key")
         status, _, body = client.releases(API_KEY, {"aplicationName": "x"})
-        require(status == 400 and b"applicationName" in body, f"{status} for a misspelt name")
-        status, _, _ = client.ask("GET", "/api/release", {"X-ApiKey": API_KEY})
-        require(status == 404, f"{status} for a wrong path")
-        json_ = {"X-ApiKey": API_KEY, "Content-Type": "application/json"}
-        status, _, _ = client.ask("POST", PATH, json_, b'{"status": ')
-        require(status == 400, f"{status} for half of a JSON body")
+        require(status == 400 and b"applicationName" in body, body)
+        headers = {"X-ApiKey": API_KEY, "Content-Type": "application/json"}
+        require(client.send("GET", "/api/release", headers)[0] == 404, "no 404 for a wrong path")
+        require(client.send("POST", PATH, headers, '{"status": ')[0] == 400, "no 400 for half JSON")
 
     def switch(self, client: Client) -> None:
         """The shared scenario; once in a while back to the start."""
         scenario = random.choice(list(KNOWN))
-        status, found = client.admin("PUT", "/scenario", {"name": scenario})
-        require(status == 200 and found["name"] == scenario, f"{status} for a switch")
+        found = client.admin("PUT", "/scenario", {"name": scenario})
+        require(found["name"] == scenario, found)
         if random.random() < 0.05:
-            status, found = client.admin("POST", "/reset")
-            require(status == 200 and found["revision"] == 1, f"{status} for a reset: {found}")
+            require(client.admin("POST", "/reset")["revision"] == 1, "no first revision")
         time.sleep(0.01)
 
     def use_a_session(self, client: Client) -> None:
-        """Open, switch, give releases, read the journal, end: no one else is noticed."""
-        with self._session(client, random.choice(list(KNOWN))) as (path, key):
-            asked = 0
-            for _ in range(random.randrange(1, 8)):
-                scenario = random.choice(list(KNOWN))
+        """Open, switch, set releases, read the journal, end: no other client notices."""
+        with self._session(client, "ten") as (path, key):
+            count = random.randrange(1, 20)
+            for _ in range(count):
+                scenario, filters = random.choice(list(KNOWN)), some_filters()
                 client.admin("PUT", f"{path}/scenario", {"name": scenario})
-                for _ in range(3):
-                    filters = some_filters()
-                    status, headers, body = client.releases(key, filters)
-                    asked += 1
-                    require(status == 200, f"{status} in a session")
-                    require(headers["X-Mockbm-Scenario"] == scenario, "a session did not switch")
-                    require_equal(body, KNOWN[scenario], filters, f"a session in {scenario}")
-            own = [{"id": 7, "number": "7", "applicationId": 1, "applicationName": key[:5]}]
-            status, _ = client.admin("PUT", f"{path}/scenario", {"releases": own})
-            require(status == 200, f"{status} for releases of a session's own")
+                found = client.releases(key, filters)
+                wanted = (200, scenario, selected(KNOWN[scenario], filters))
+                require(found == wanted, f"a session in {scenario}, {filters}: {found}")
+            own = {"id": 7, "number": "7", "applicationId": 1, "applicationName": key[:5]}
+            client.admin("PUT", f"{path}/scenario", {"releases": [own]})
             _, _, body = client.releases(key, {"applicationName": key[:5].upper()})
-            require([item["id"] for item in json.loads(body)] == [7], "a session's own releases")
-            _, journal = client.admin("GET", f"{path}/requests")
-            count = len(journal["requests"])
-            require(count == asked + 1, f"a session asked {asked + 1} times and has {count}")
+            require([item["id"] for item in body] == [7], f"the releases of a session: {body}")
+            journal = client.admin("GET", f"{path}/requests")["requests"]
+            require(len(journal) == count + 1, f"{len(journal)} of {count + 1} in a journal")
 
     def break_a_session(self, client: Client) -> None:
-        """A session in each scenario with faults: each does what it says, in order."""
+        """A session in each scenario with a fault: three requests meet what it says."""
         scenario = random.choice(list(FAULTY))
         with self._session(client, scenario) as (_, key):
             begun = time.monotonic()
-            answers = [self._outcome(key) for _ in range(3)]
+            found = [self._outcome(key) for _ in range(3)]
+            require(found == FAULTY[scenario][1], f"{scenario}: {found}")
             least = 0.15 if scenario == "delayed" else 0
             require(time.monotonic() - begun >= least, "a delay was too short")
-        expected = {
-            "reset": ["reset"] * 3,
-            "empty": ["empty"] * 3,
-            "truncate": ["truncated"] * 3,
-            "malformed": ["malformed"] * 3,
-            "delayed": ["releases"] * 3,
-            "flaky": ["503", "503", "releases"],
-        }[scenario]
-        require(answers == expected, f"{scenario}: {answers}")
 
     def _outcome(self, key: str) -> str:
         """What became of one request, in a word."""
         client = Client(self.port)
         try:
-            status, _, body = client.releases(key, {})
+            status, _, found = client.releases(key, {})
         except http.client.RemoteDisconnected:
             return "empty"
         except ConnectionResetError:
             return "reset"
         except http.client.IncompleteRead:
-            return "truncated"
+            return "truncate"
+        except ValueError:
+            return "malformed"
         finally:
             client.close()
         if status != 200:
             return str(status)
-        try:
-            return "releases" if json.loads(body) == KNOWN["ten"] else "other releases"
-        except ValueError:
-            return "malformed"
+        return "releases" if found == KNOWN["ten"] else "other releases"
 
     def reload(self, client: Client) -> None:
         """A new version of a file; then a broken one, which must change nothing."""
         self.written += 1
-        write_scenario(self.directory, VERSIONED, version(self.written))
-        status, found = client.admin("POST", "/reload")
-        require(status == 200, f"{status} for a reload: {found}")
+        write(self.directory, "versioned", version(self.written))
+        require(isinstance(client.admin("POST", "/reload"), dict), "a reload fails")
         self.loaded = self.written
-        file = self.directory / f"{VERSIONED}.yaml"
-        file.write_text("releases:\n  - {id: none}\n")
-        status, found = client.admin("POST", "/reload")
-        require(status == 409 and found["problems"], f"{status} for a broken file")
-        _, health = client.admin("GET", "/health")
-        require(health["status"] == "degraded", f"after a broken file: {health}")
-        write_scenario(self.directory, VERSIONED, version(self.written))
+        (self.directory / "versioned.yaml").write_text("releases:\n  - {id: none}\n")
+        require(client.admin("POST", "/reload") == 409, "no 409 for a broken file")
+        health = client.admin("GET", "/health")["status"]
+        require(health == "degraded", f"after a broken file: {health}")
+        write(self.directory, "versioned", version(self.written))
         self.stopping.wait(0.2)
 
     def vanish(self, _: Client) -> None:
         """A client that is killed: before, within or after its request."""
-        whole = (
-            f"POST {PATH} HTTP/1.1\r\nHost: mock\r\nX-ApiKey: {API_KEY}@thousand\r\n"
-            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-        ).encode()
+        whole = FIRST._replace(key=f"{API_KEY}@thousand").as_bytes()
         sent = random.choice((b"", whole[:25], whole[:-1], whole, whole * 3, b"\0nonsense\r\n\r\n"))
         with socket.create_connection(("127.0.0.1", self.port), TIMEOUT) as connection:
-            if random.random() < 0.5:  # a reset instead of the usual farewell
+            if random.random() < 0.5:  # a reset instead of an orderly end
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             connection.sendall(sent)
@@ -347,150 +287,85 @@ class Soak:
     @contextmanager
     def _session(self, client: Client, scenario: str) -> Iterator[tuple[str, str]]:
         """A session in a scenario: its path and its key, which is refused afterwards."""
-        status, opened = client.admin("POST", "/sessions", {"scenario": scenario})
-        require(status == 201, f"{status} for a session")
+        opened = client.admin("POST", "/sessions", {"scenario": scenario})
         path, key = f"/sessions/{opened['id']}", opened["apiKey"]
         try:
             yield path, key
         finally:
-            status, _ = client.admin("DELETE", path)
-        require(status == 204, f"{status} for the end of a session")
+            ended = client.admin("DELETE", path)
+        require(ended is None, f"{ended} for the end of a session")
         status, _, body = client.releases(key, {})
         require((status, body) == (403, b""), f"{status} for the key of an ended session")
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, Wrong):
-        return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()
+def weigh(server: Server) -> dict[str, float]:
+    """Threads, file descriptors and megabytes of the mock."""
+    of = Path(f"/proc/{server.process.pid}")
+    threads, files = (len(list((of / name).iterdir())) for name in ("task", "fd"))
+    return {"threads": threads, "files": files, "MB": server.resident()}
 
 
-def some_filters() -> dict[str, Any]:
-    """Filters that select many, few or none; and again and again the same."""
-    choices: list[dict[str, Any]] = [
-        {},
-        {"status": "active"},
-        {"applicationName": "application 2"},
-        {"applicationId": 1, "status": "deployed"},
-        {"releaseId": random.randrange(1, 1_200)},
-        {"releaseNumber": f"1.{random.randrange(50)}.{random.randrange(7)}"},
-        {"pipelineName": "Release", "applicationName": "nowhere"},
-    ]
-    return random.choice(choices)
-
-
-def require_equal(
-    body: bytes, items: Sequence[Release], filters: Mapping[str, Any], where: str
-) -> None:
-    """Raises: Wrong unless the body has exactly the releases that these filters select."""
-    found, expected = json.loads(body), selected(items, filters)
-    if found != expected:
-        raise Wrong(f"{where}, {filters}: {len(found)} releases where {len(expected)} belong")
-
-
-def write_scenario(
-    directory: Path, name: str, items: Sequence[Release], faults: Sequence[Any] = ()
-) -> None:
-    """Write a scenario file. JSON is YAML."""
-    whole = {"releases": items} | ({"faults": faults} if faults else {})
-    (directory / f"{name}.yaml").write_text(json.dumps(whole))
-
-
-def weighed(pid: int) -> dict[str, float]:
-    """Threads, file descriptors and megabytes of a process."""
-    return {
-        "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
-        "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-        "MB": resident(pid),
-    }
+def soak(run: Soak, server: Server, seconds: float) -> list[str]:
+    """Load the mock for some seconds. Returns: what was wrong."""
+    before, series, workers = weigh(server), [], run.workers()
+    until = time.monotonic() + seconds
+    for worker in workers:
+        worker.start()
+    while time.monotonic() < until and server.process.poll() is None:
+        time.sleep(max(0.5, seconds / 60))
+        with suppress(OSError):
+            series.append(weigh(server))
+        progress(f"{until - time.monotonic():.0f} s to go, {len(run.wrong)} findings")
+    run.stopping.set()
+    for worker in workers:
+        worker.join(3 * TIMEOUT)
+    findings = run.wrong + [f"{one.name} does not end" for one in workers if one.is_alive()]
+    if server.process.poll() is not None:
+        return [*findings, f"the mock ended with {server.process.poll()}"]
+    client = Client(server.port)
+    client.admin("POST", "/reset")
+    sessions = client.admin("GET", "/sessions")["sessions"]
+    client.close()
+    findings += [f"session left: {session}" for session in sessions]
+    allowed = {"threads": THREADS * len(workers), "files": before["files"]}
+    until = time.monotonic() + SETTLING
+    while left := [one for one, most in allowed.items() if weigh(server)[one] > most]:
+        if time.monotonic() > until:
+            findings += [f"more {one} than {allowed[one]:.0f} are left" for one in left]
+            break
+        time.sleep(0.2)
+    print(f"\ndone: {dict(run.done)}\nbefore: {before}\nafter: {weigh(server)}")
+    memory = [row["MB"] for row in series]
+    print(f"MB: {' '.join(f'{number:.0f}' for number in memory)}")
+    third = len(memory) // 3
+    if third < 3 or sum(memory[-third:]) > GROWTH * sum(memory[third : 2 * third]):
+        findings.append("memory grew, or the run was too short to tell")
+    return findings
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="soak.py", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("options", nargs="*", help="of mockbm serve, after --")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary) / "scenarios"
         directory.mkdir()
-        for name, items in KNOWN.items():
-            write_scenario(directory, name, items)
-        for name, faults in FAULTY.items():
-            write_scenario(directory, name, KNOWN["ten"], faults)
-        write_scenario(directory, VERSIONED, version(0))
-        port = free_port()
-        command = [MOCKBM, "serve", str(directory), "--scenario", "ten", "--port", str(port)]
-        with running([*command, "--log", "off", *given.options], Path(temporary)) as process:
-            first_answer(process, port, POST)
+        for scenario, items in {**KNOWN, "versioned": version(0)}.items():
+            write(directory, scenario, items)
+        for scenario, (fault, _) in FAULTY.items():
+            write(directory, scenario, KNOWN["ten"], fault)
+        command = [*SERVE, "off", "--scenario", "ten", *options.options, "scenarios"]
+        with serving(command, Path(temporary)) as server:
+            server.first_answer(FIRST)
             time.sleep(1)  # the first answer may come before the last steps of the start
-            findings = soak(Soak(port, directory), process.pid, given.minutes * 60)
-            if process.poll() is not None:
-                findings.append(f"the mock ended: {process.poll()}")
+            findings = soak(Soak(server.port, directory), server, options.minutes * 60)
         printed = (Path(temporary) / "output").read_text().splitlines()
-        begun = ("mockbm listening on ", "mockbm page: ")
-        findings += [line for line in printed if not line.startswith(begun)]
+    findings += [line for line in printed if not line.startswith("mockbm ")]
     for finding in findings[:40]:
         print(f"WRONG: {finding}")
     print(f"{len(findings)} findings" if findings else "nothing wrong")
     sys.exit(bool(findings))
-
-
-def soak(run: Soak, pid: int, seconds: float) -> list[str]:
-    """Load the mock for some seconds. Returns: what was wrong."""
-    before, series = weighed(pid), []
-    workers = run.workers()
-    begun = time.monotonic()
-    for worker in workers:
-        worker.start()
-    while time.monotonic() < begun + seconds and Path(f"/proc/{pid}/fd").exists():
-        time.sleep(max(0.5, seconds / 60))
-        with suppress(OSError):
-            series.append(weighed(pid))
-    run.stopping.set()
-    for worker in workers:
-        worker.join(3 * TIMEOUT)
-    findings = list(run.wrong)
-    findings += [f"{worker.name} does not end" for worker in workers if worker.is_alive()]
-    print(f"{seconds / 60:g} minutes; done: {_shown(run.done)}")
-    print(f"before: {_shown(before)}")
-    for name in ("MB", "threads", "files"):
-        print(f"{name}: {' '.join(f'{row[name]:.0f}' for row in series)}")
-    with suppress(OSError):
-        findings += left_behind(run, pid, {**before, "threads": POOL * len(workers)})
-    for name in ("MB", "threads"):
-        findings += grown(name, [row[name] for row in series])
-    return findings
-
-
-def left_behind(run: Soak, pid: int, allowed: Mapping[str, float]) -> list[str]:
-    """Sessions that are there after the load, and threads and file descriptors beyond these."""
-    client = Client(run.port)
-    client.admin("POST", "/reset")
-    _, found = client.admin("GET", "/sessions")
-    client.close()
-    until = time.monotonic() + SETTLING
-    while time.monotonic() < until:
-        after = weighed(pid)
-        left = [name for name in ("threads", "files") if after[name] > allowed[name]]
-        if not left:
-            break
-        time.sleep(0.2)
-    print(f"after: {_shown(after)}, sessions {len(found['sessions'])}")
-    findings = [f"{name}: {after[name]:.0f}, where {allowed[name]:.0f} may be" for name in left]
-    return findings + [f"session left: {item}" for item in found["sessions"]]
-
-
-def _shown(weight: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.0f}" for name, value in weight.items())
-
-
-def grown(name: str, series: Sequence[float]) -> list[str]:
-    """Whether something went on growing after the first third of the run."""
-    third = len(series) // 3
-    if third < 3:
-        return [f"the run was too short to tell whether {name} grows"]
-    middle, last = (sum(part) / third for part in (series[third : 2 * third], series[-third:]))
-    return [f"{name} grew from {middle:.1f} to {last:.1f}"] if last > middle * GROWTH else []
 
 
 if __name__ == "__main__":
