@@ -109,7 +109,7 @@ def verify(
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     try:
         if scenario_out is not None and model is not None:
-            values = model.scenario(privacy, anonymize=not show_names)
+            values = model.scenario(privacy.without_key, anonymize=not show_names)
             text = scenario_text(values, as_json=is_json(scenario_out))
             with scenario_out.open("x", encoding="utf-8") as file:
                 file.write(text)

@@ -183,3 +183,10 @@ def pipelines_of(session: Session) -> Mapping[str, Sequence[str]]:
     """The pipelines that the scenario lists: name to stages."""
     found: Mapping[str, Sequence[str]] = session.scenario.options.get("pipelines", {})
     return found
+
+
+def reject(session: Session, build: Row, by: str) -> None:
+    """Let a build be rejected from now on."""
+    session.put(
+        "builds", build | {"status": "rejected", "rejectedBy": by, "rejectedOn": now(session)}
+    )

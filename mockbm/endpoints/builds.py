@@ -30,6 +30,7 @@ from ._references import (
     pipelines_of,
     place_of,
     refuse,
+    reject,
     rows,
     stages_of,
     unknown,
@@ -244,13 +245,6 @@ def reject_build(session: Session, values: Mapping[str, Any]) -> Result:
         return done(build, f"build {build['number']} is rejected already")
     reject(session, build, BY_API)
     return done(build, f"build {build['number']} is rejected")
-
-
-def reject(session: Session, build: Row, by: str) -> None:
-    """Let a build be rejected from now on."""
-    session.put(
-        "builds", build | {"status": "rejected", "rejectedBy": by, "rejectedOn": now(session)}
-    )
 
 
 ENDPOINTS = tuple(

@@ -43,12 +43,13 @@ from ._references import (
     pipelines_of,
     place_of,
     refuse,
+    reject,
     rows,
     stages_of,
     unknown,
 )
 from .builds import completed as complete_builds
-from .builds import note_build, reject
+from .builds import note_build
 
 UNFINISHED = ("pending", "executing")
 RESULTS = ("succeeded", "warned", "failed")

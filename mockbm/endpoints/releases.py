@@ -39,10 +39,10 @@ from ._references import (
     now,
     place_of,
     refuse,
+    reject,
     rows,
     stages_of,
 )
-from .builds import reject
 
 STATUSES = ("active", "canceled", "deployed")
 

@@ -315,8 +315,9 @@ class _Comparison:
             return {name: rule for name, rule in rules.items() if rule}
 
         # What a filter's values cannot show, such as case in numbers, may be as in another filter.
-        known = {rule.server for rule in explain(()).values()}
-        rules = explain(sorted(known, key=lambda words: (-len(words), words)))
+        known = dict.fromkeys(rule.server for rule in explain(()).values())
+        fits = {words: [rule.server for rule in explain([words]).values()] for words in known}
+        rules = explain(sorted(known, key=lambda words: -fits[words].count(words)))
         self.rules |= rules
         for name, rule in rules.items():
             names = {"own": FILTERS[name], "twin": FILTERS[TWINS.get(name, name)]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from marshmallow import ValidationError
@@ -21,7 +21,6 @@ from ..endpoints.releases import (
 )
 from ..importer import imported
 from .asking import Mocked
-from .findings import Privacy
 
 Release = Mapping[str, Any]
 
@@ -109,14 +108,14 @@ class Model:
         seen = {name for release in self.found.values() for name in release} | {"pipelineId"}
         return [name for name in _KNOWN if name not in seen]
 
-    def scenario(self, privacy: Privacy, *, anonymize: bool) -> dict[str, Any]:
+    def scenario(self, hide: Callable[[Any], Any], *, anonymize: bool) -> dict[str, Any]:
         """The values of a scenario file that answers what the server did, as far as one can."""
         releases = [
             self._written[id_] | {name: release[name] for name in release if name not in _ALL}
             for id_, release in self.found.items()
             if id_ not in self.unheld
         ]
-        text = json.dumps(privacy.without_key(releases)).encode()
+        text = json.dumps(hide(releases)).encode()
         values = imported([("the server", text)], anonymize=anonymize)
         return {**values, "description": "What a server answered to mockbm verify."}
 

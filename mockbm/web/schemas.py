@@ -11,8 +11,7 @@ from ..core.fields import Choice, Duration, Integer, Moment, NamedSchema, Text
 from ..core.journal import MAX_ANSWER
 from ..core.json_schema import JsonSchema, Place, about
 from ..core.scenario import ORDERS
-from ..endpoints import ScenarioSchema
-from ..endpoints.releases import ReleaseSchema
+from ..endpoints import KINDS, ScenarioSchema
 
 MAX_APPLICATIONS = 50
 """Applications that the list has of one scenario, those with most releases."""
@@ -168,7 +167,7 @@ class Content(Overview):
     """A scenario with its releases, as they are when it becomes active."""
 
     order = Choice(*ORDERS, attribute="scenario.order")
-    releases = _Served(ReleaseSchema(many=True))
+    releases = _Served(KINDS["releases"].schema(many=True))
 
 
 class Run(Body):
