@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,13 @@ def serve(
     server = _started(directory, **options)
     lines = Log(log)
     server.mock.on_record = lines.record
-    wait = _end_by_signal()
     watching = Watch(server.mock, seen) if watch else None
     try:
-        if port_file:
-            _write_port(port_file, server.port)
-        _greet(server, options)
-        wait()
+        with _end_by_signal() as wait:
+            if port_file:
+                _write_port(port_file, server.port)
+            _greet(server, options)
+            wait()
     except ConnectionError as error:  # of the store
         fail(error)
     finally:
@@ -120,29 +121,34 @@ def _write_port(path: Path, port: int) -> None:
         fail(f"cannot write the port file {path}: {error.strerror}")
 
 
-def _end_by_signal() -> Callable[[], object]:
-    """Take Ctrl-C, SIGTERM and SIGHUP as a wish to end. Returns: what waits for one.
+@contextmanager
+def _end_by_signal() -> Iterator[Callable[[], object]]:
+    """Take Ctrl-C, SIGTERM and SIGHUP as a wish to end. Yields: what waits for one.
 
     Python handles a signal when the main thread runs, and that sleeps; the system writes into the
     socket at once, whichever thread it interrupts. A second signal ends the process at once.
     """
     ours, systems = socket.socketpair()
     systems.setblocking(False)
-    signal.set_wakeup_fd(systems.fileno())
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [getattr(signal, name) for name in names]
-    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in map(partial(getattr, signal), names)}
+    numbers = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    signal.set_wakeup_fd(systems.fileno())
     for number in numbers:
         signal.signal(number, lambda *_: None)
 
     def wait() -> None:
         ours.recv(1)
         signal.set_wakeup_fd(-1)
-        systems.close()
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
 
-    return wait
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(-1)
+        ours.close()
+        systems.close()
 
 
 def _allow_many_connections() -> None:

@@ -51,6 +51,7 @@ class Log(logging.Handler):
                 if not stat.S_ISREG(os.fstat(self._fd).st_mode) and hasattr(select, "poll"):
                     self._poll = select.poll()
                     self._poll.register(self._fd, select.POLLOUT)
+        self._before = messages.propagate, messages.level
         messages.propagate = False
         messages.addHandler(self)
         messages.setLevel(logging.INFO if self._fd >= 0 else logging.CRITICAL + 1)
@@ -81,6 +82,8 @@ class Log(logging.Handler):
         if writer is not None:
             writer.join(PATIENCE)
         messages.removeHandler(self)
+        messages.propagate, level = self._before
+        messages.setLevel(level)
         super().close()
 
     def _time(self, moment: float) -> str:

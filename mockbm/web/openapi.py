@@ -166,7 +166,7 @@ def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, J
     """The operations of an endpoint of BuildMaster: method in lower case to operation."""
     parameters, summary = endpoint.parameters, endpoint.summary
     methods = [method for method in endpoint.methods if method != "HEAD"]
-    name = endpoint.path.removeprefix("/api/").replace("/", "_")
+    name = endpoint.path.removeprefix("/api").strip("/").replace("/", "_")
     groups = [f" At most one of {', '.join(each)}." for each in parameters.GROUPS]
     operations: dict[str, JsonSchema] = {}
     for method in methods:
