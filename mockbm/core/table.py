@@ -23,6 +23,9 @@ from .times import resolve
 MAX_GUESSES = 1_000
 """Values among which the nearest to one that nothing has is searched."""
 
+MAX_LISTED = 8
+"""Values that are listed where none is near."""
+
 BATCH = 1_000
 """Records that are written as JSON at a time, so that few are in memory twice."""
 
@@ -169,6 +172,7 @@ class Table:
         self._own: dict[int, _Record] = {}
         self._own_index: dict[str, dict[Any, set[int]]] = {name: {} for name in self.kind.filters}
         self._hidden: set[int] = set()
+        self._own_names: dict[str, Names] = {}
         self._results: dict[tuple[Any, ...], Selection] = {}
         self._highest: int | None = None
 
@@ -223,6 +227,7 @@ class Table:
     def remove(self, id_: int) -> None:
         """Take out the record of this id, if there is one."""
         self._results.clear()
+        self._own_names.clear()
         record = self._own.pop(id_, None)
         if record is not None:
             for name, key in record.keys.items():
@@ -246,7 +251,19 @@ class Table:
                 self._results[wanted] = found
         return found
 
+    def has(self, filters: Mapping[str, Any]) -> bool:
+        """Whether any record matches every filter; `select` also says why, which takes longer."""
+        ids, _, _ = self._match((*filters.items(),))
+        return bool(ids)
+
     def _select(self, wanted: Sequence[tuple[str, Any]]) -> Selection:
+        ids, texts, steps = self._match(wanted)
+        return Selection(ids, b"[" + b",".join(texts) + b"]", self._explain(steps))
+
+    def _match(
+        self, wanted: Sequence[tuple[str, Any]]
+    ) -> tuple[list[int], list[bytes], list[Step]]:
+        """The ids and the JSON of the records that match, and what each filter did."""
         positions: Sequence[int] = range(len(self._ids))
         own: set[int] | None = None
         steps: list[Step] = []
@@ -275,7 +292,7 @@ class Table:
         texts = [self._json[at] for at in positions]
         for id_ in self._own if own is None else own:
             self._insert(self._own[id_], ids, texts)
-        return Selection(ids, b"[" + b",".join(texts) + b"]", self._explain(steps))
+        return ids, texts, steps
 
     def _insert(self, record: _Record, ids: list[int], texts: list[bytes]) -> None:
         """Put a record of one's own into its place in the order of an answer."""
@@ -319,37 +336,36 @@ class Table:
 
     def _guess(self, step: Step) -> str:
         """What a filter that selects nothing may have meant."""
-        property_ = self.kind.filters[step.name]
-        known = self._known(step.name)
-        if not known.by_folded:
+        property_, known = self.kind.filters[step.name], self._known(step.name)
+        if not any(names.by_folded for names in known):
             return f" (no {self.kind.noun} has a {property_})" if len(self) else ""
         if isinstance(step.value, int):
-            number = min(known.by_folded, key=lambda text: abs(int(text) - step.value))
-            return f" (nearest: {number})"
-        near = known.nearest(step.value)
+            numbers = (int(text) for names in known for text in names.by_folded)
+            return f" (nearest: {min(numbers, key=lambda number: abs(number - step.value))})"
+        near = next(filter(None, (names.nearest(step.value) for names in known)), None)
         if near is not None:
             return f" (nearest: {quoted(near)})"
-        names = known.by_folded.values()
-        return f" (there are: {', '.join(map(quoted, sorted(names)))})" if len(names) <= 8 else ""
+        if sum(len(names.by_folded) for names in known) > MAX_LISTED:
+            return ""
+        spelt = {spelt for names in known for spelt in names.by_folded.values()}
+        return f" (there are: {', '.join(map(quoted, sorted(spelt)))})"
 
-    def _known(self, name: str) -> Names:
-        """The values that a filter can find, as they are spelt."""
-        property_, known = self.kind.filters[name], self._names.get(name)
-        if known is None:
+    def _known(self, name: str) -> list[Names]:
+        """The values that a filter can find, as they are spelt; first those of one's own."""
+        property_ = self.kind.filters[name]
+        if name not in self._names:
             positions = (
                 at if isinstance(at, int) else at[0]
                 for key, at in self._index[name].items()
                 if key is not None
             )
-            known = self._names[name] = Names(
+            self._names[name] = Names(
                 str(json.loads(self._json[at])[property_]) for at in islice(positions, MAX_GUESSES)
             )
-        mine = [
-            str(record.row[p])
-            for record in self._own.values()
-            if (p := self.kind.filters[name]) in record.row
-        ]
-        return Names(filter(None, (*known.by_folded.values(), *mine))) if mine else known
+        if self._own and name not in self._own_names:
+            values = (record.row.get(property_) for record in self._own.values())
+            self._own_names[name] = Names(str(value) for value in values if value is not None)
+        return [*filter(None, (self._own_names.get(name), self._names[name]))]
 
 
 def _written(kind: Kind, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:

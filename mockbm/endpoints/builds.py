@@ -176,7 +176,7 @@ def create_build(session: Session, values: Mapping[str, Any]) -> Result:
         ]
         session.memo[key] = max(map(_whole, taken))
     number = values.get("buildNumber", str(session.memo[key] + 1))
-    if session.table("builds").select({**siblings, "buildNumber": number}).ids:
+    if session.table("builds").has({**siblings, "buildNumber": number}):
         raise refuse("buildNumber", f"{quoted(number)} is there already")
     id_ = session.table("builds").highest_id + 1
     row = {"id": id_, "number": number, **owner, "createdBy": BY_API, "createdOn": now(session)}

@@ -423,7 +423,7 @@ def create_release(session: Session, values: Mapping[str, Any]) -> Result:
     number, pipeline = values["releaseNumber"], find_pipeline(session, values["pipelineName"])
     siblings = {"applicationId": application["id"]}
     table = session.table("releases")
-    if table.select({**siblings, "releaseNumber": number}).ids:
+    if table.has({**siblings, "releaseNumber": number}):
         what = f"{application['name']} has a release {quoted(number)} already"
         raise refuse("releaseNumber", what)
     key = ("releases", application["id"])
