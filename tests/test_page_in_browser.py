@@ -539,6 +539,18 @@ def test_opening_a_session(server: MockServer, open_page: Opener) -> None:
     soon(box).to_be_hidden()
 
 
+def test_the_journal_names_what_was_answered(server: MockServer, open_page: Opener) -> None:
+    """An answer with builds or deployments is not called one with releases."""
+    server.mock.default.use_values({"extends": "release-train"})
+    headers = {"X-ApiKey": server.api_key}
+    gists = {"/builds": "9 builds", "/builds/deployments": "2 deployments"}
+    page = open_page(server)
+    for path in gists:
+        requests.get(f"{server.url}/api/releases{path}", headers=headers, timeout=10)
+    for gist in gists.values():
+        soon(page.locator("body")).to_contain_text(gist)
+
+
 def test_the_clock(server: MockServer, open_page: Opener) -> None:
     """The clock is seen, stopped, put forward and let run; what is no date says what one is."""
     page = open_page(server)

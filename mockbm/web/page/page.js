@@ -628,10 +628,17 @@ function read({ answer, size }) {
   }
 }
 
+/** What the records are that an endpoint answers. */
+function nounOf(path) {
+  if (/\/deploy(ments)?\/?$/i.test(path)) return "deployment";
+  if (/\/(builds|packages)(\/|$)/i.test(path)) return "build";
+  return /applications/i.test(path) ? "application" : "release";
+}
+
 /** What came back, in a few letters. */
-function gistOf({ status, count, answer, size }, { isWhole, json }) {
+function gistOf({ status, count, answer, size, path }, { isWhole, json }) {
   if (!size) return status === 200 ? "empty body" : "";
-  if (count && (!isWhole || json)) return counted(count, "release");
+  if (count && (!isWhole || json)) return counted(count, nounOf(path));
   if (count) return "not JSON";
   const [first] = answer.trim().split("\n", 1);
   return first.length > 100 ? `${first.slice(0, 100)}…` : first;
