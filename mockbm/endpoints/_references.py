@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import ValidationError
 
-from ..core.endpoint import Result
+from ..core.endpoint import Endpoint, Result
 from ..core.errors import quoted, suggest
 from ..core.fields import Integer, ParameterSchema, Row, Text
 from ..core.json_schema import about
@@ -32,6 +33,12 @@ OLDER_PARAMETERS = {"packageid": "buildId", "packagenumber": "buildNumber"}
 def about_whole(what: str) -> dict[str, str]:
     """The description of a text filter."""
     return about(f"The whole {what}; case is ignored.")
+
+
+def also_of_packages(*endpoints: Endpoint) -> tuple[Endpoint, ...]:
+    """Endpoints of builds, also under the paths of when builds were called packages [F]."""
+    older = (replace(each, path=each.path.replace("/builds", "/packages")) for each in endpoints)
+    return (*endpoints, *older)
 
 
 class CallSchema(ParameterSchema):

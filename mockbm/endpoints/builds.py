@@ -20,6 +20,7 @@ from ._references import (
     BuildCall,
     ReleaseCall,
     about_whole,
+    also_of_packages,
     as_object,
     done,
     find_application,
@@ -130,7 +131,7 @@ BUILD_KIND = Kind(
 )
 
 
-class FilterSchema(ParameterSchema):
+class BuildFilters(ParameterSchema):
     """The filters of builds [V]."""
 
     ALIASES = OLDER_PARAMETERS
@@ -146,10 +147,6 @@ class FilterSchema(ParameterSchema):
     pipelineName = Text(metadata=about_whole("name of the pipeline"))
     furthestStage = Text(metadata=about_whole("name of the furthest stage"))
     status = Choice(*STATUSES, any_case=True, metadata=about("The status of the build."))
-
-
-class BuildFilters(FilterSchema):
-    """The filters of the list of builds."""
 
 
 class CreateBuild(ReleaseCall):
@@ -247,36 +244,32 @@ def reject_build(session: Session, values: Mapping[str, Any]) -> Result:
     return done(build, f"build {build['number']} is rejected")
 
 
-ENDPOINTS = tuple(
-    endpoint
-    for name in ("builds", "packages")
-    for endpoint in (
-        Endpoint(
-            f"/api/releases/{name}",
-            get_builds,
-            parameters=BuildFilters(),
-            kind=BUILD_KIND,
-            summary="Get Builds",
-            answer=BuildSchema(many=True),
-        ),
-        Endpoint(
-            f"/api/releases/{name}/create",
-            create_build,
-            parameters=CreateBuild(),
-            kind=BUILD_KIND,
-            summary="Create Build",
-            methods=("POST", "PUT"),
-            changes=True,
-            answer=BuildSchema(),
-        ),
-        Endpoint(
-            f"/api/releases/{name}/reject",
-            reject_build,
-            parameters=BuildCall(),
-            kind=BUILD_KIND,
-            summary="Reject Build",
-            methods=("POST", "DELETE"),
-            changes=True,
-        ),
-    )
+ENDPOINTS = also_of_packages(
+    Endpoint(
+        "/api/releases/builds",
+        get_builds,
+        parameters=BuildFilters(),
+        kind=BUILD_KIND,
+        summary="Get Builds",
+        answer=BuildSchema(many=True),
+    ),
+    Endpoint(
+        "/api/releases/builds/create",
+        create_build,
+        parameters=CreateBuild(),
+        kind=BUILD_KIND,
+        summary="Create Build",
+        methods=("POST", "PUT"),
+        changes=True,
+        answer=BuildSchema(),
+    ),
+    Endpoint(
+        "/api/releases/builds/reject",
+        reject_build,
+        parameters=BuildCall(),
+        kind=BUILD_KIND,
+        summary="Reject Build",
+        methods=("POST", "DELETE"),
+        changes=True,
+    ),
 )

@@ -37,6 +37,7 @@ from ._references import (
     RELEASE,
     BuildCall,
     about_whole,
+    also_of_packages,
     as_object,
     find_build,
     now,
@@ -403,28 +404,24 @@ OPTIONS: dict[str, fields.Field[Any]] = {
     ),
 }
 
-ENDPOINTS = tuple(
-    endpoint
-    for name in ("builds", "packages")
-    for endpoint in (
-        Endpoint(
-            f"/api/releases/{name}/deployments",
-            get_deployments,
-            parameters=DeploymentFilters(),
-            kind=DEPLOYMENT_KIND,
-            summary="Get Deployments",
-            answer=DeploymentSchema(many=True),
-        ),
-        Endpoint(
-            f"/api/releases/{name}/deploy",
-            deploy_build,
-            parameters=DeployCall(),
-            kind=DEPLOYMENT_KIND,
-            summary="Deploy Build",
-            methods=("POST", "PUT"),
-            changes=True,
-            answer=DeploymentSchema(),
-            others=(DeploymentSchema(many=True),),
-        ),
-    )
+ENDPOINTS = also_of_packages(
+    Endpoint(
+        "/api/releases/builds/deployments",
+        get_deployments,
+        parameters=DeploymentFilters(),
+        kind=DEPLOYMENT_KIND,
+        summary="Get Deployments",
+        answer=DeploymentSchema(many=True),
+    ),
+    Endpoint(
+        "/api/releases/builds/deploy",
+        deploy_build,
+        parameters=DeployCall(),
+        kind=DEPLOYMENT_KIND,
+        summary="Deploy Build",
+        methods=("POST", "PUT"),
+        changes=True,
+        answer=DeploymentSchema(),
+        others=(DeploymentSchema(many=True),),
+    ),
 )
