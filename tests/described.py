@@ -79,7 +79,8 @@ class Described:
         """Look at an answer that a server gives without Flask; stands in for `core.answer`."""
         found = answer(mock, request)
         path = path_of_endpoint(request.path)
-        self._look(Seen(request.method, request.path, path, b"", *found[:3]))
+        answered = (found.status, found.headers, found.body)
+        self._look(Seen(request.method, request.path, path, b"", *answered))
         return found
 
     def _look(self, seen: Seen) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from marshmallow import ValidationError
 
@@ -39,7 +40,7 @@ def answer(mock: Mock, request: Request) -> Answer:
     """
     began = time.perf_counter()
     endpoint = mock.endpoint(request.path)
-    call = endpoint.understand(request, mock.strict)
+    call = endpoint.understand(request, strict=mock.strict)
     key = header_key(request.headers) or call.api_key
     with mock.session(key) as access:
         session, verdict = access.session, NOTHING
@@ -141,11 +142,11 @@ def _spoil(result: Result, verdict: Verdict, request: Request) -> Result:
     assert fault is not None
     why = f"faults[{verdict.number}]: {fault}; {result.explanation}"
     if fault.connection == "malformed":
-        return result._replace(body=result.body[:-1] + b"<html>", explanation=why)
+        return replace(result, body=result.body[:-1] + b"<html>", explanation=why)
     if request.can_break:
-        return result._replace(explanation=why)
+        return replace(result, explanation=why)
     why += ": there is no connection here to break"
-    return Result.refusal(501, why)._replace(body=f"{why}; send it over a socket\n".encode())
+    return Result(f"{why}; send it over a socket\n".encode(), why, 501, TEXT)
 
 
 def _broken(result: Result, verdict: Verdict) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from marshmallow import Schema, ValidationError
 
@@ -17,11 +16,9 @@ from .table import Kind, Selection
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 
-MAX_CACHED = 2_000
-"""Bytes of a request that is worth being understood only once."""
 
-
-class Result(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Result:
     """What an endpoint found or did, or why a request is refused.
 
     ids: of the records in the answer.
@@ -74,24 +71,20 @@ class Endpoint:
     answer: Schema | None = None
     others: tuple[Schema | None, ...] = ()
 
-    def understand(self, request: Request, strict: bool) -> Call:
+    def understand(self, request: Request, *, strict: bool) -> Call:
         """What a request says; nothing but its own bytes decides that."""
-        content_type = request.headers.get("content-type", "")
-        values = (request.query, content_type, request.body, strict)
-        if len(request.query) + len(content_type) + len(request.body) > MAX_CACHED:
-            return self._understand(*values)
-        return self._understand_once(*values)
+        call = request.call
+        if call is None:
+            call = request.call = self._understand(request, strict)
+        return call
 
-    @lru_cache(maxsize=2_000)  # noqa: B019 (endpoints live as long as the program)
-    def _understand_once(self, *values: Any) -> Call:
-        return self._understand(*values)
-
-    def _understand(self, query: str, content_type: str, body: bytes, strict: bool) -> Call:
+    def _understand(self, request: Request, strict: bool) -> Call:
+        body, content_type = request.body, request.headers.get("content-type", "")
         if len(body) > MAX_BODY:
             body, content_type = b"", ""
         schema = self.parameters
-        call = read(query, content_type, body, schema.spelling)
-        values = {name: parameter.value for name, parameter in call.parameters.items()}
+        call = read(request.query, content_type, body, schema.spelling)
+        values = call.values
         try:
             call.loaded = schema.read(values, strict=strict)
         except ValidationError as error:
@@ -101,6 +94,13 @@ class Endpoint:
                 call.problems.setdefault(name, []).extend(error.messages_dict.get(name, ()))
             call.problems = {name: texts for name, texts in call.problems.items() if texts}
             return call
+        if not strict:
+            self._note_ignored(call)
+        return call
+
+    def _note_ignored(self, call: Call) -> None:
+        """Say of what the real server ignores that it is ignored."""
+        schema, values = self.parameters, call.values
         call.ignored = tuple(
             name
             for name in values
@@ -111,7 +111,6 @@ class Endpoint:
             if len(given) > 1:
                 names = " and ".join(given)
                 call.notes.append(f"{names} were given; BuildMaster takes one of them")
-        return call
 
 
 def not_found(paths: Sequence[str], page: str) -> Callable[[Any, Mapping[str, Any]], Result]:

@@ -78,12 +78,13 @@ def suggest(name: str, known: Iterable[str] | Names) -> str:
 
 def quoted(value: object) -> str:
     """`value` as an error message shows it: short, on one line, in quotes if it is text."""
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if not isinstance(value, str):
+        if isinstance(value, Mapping):
+            return "an object"
+        if isinstance(value, (list, tuple)):
+            return "a list"
+        if isinstance(value, bool):
+            return "true" if value else "false"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}...{text[-17:]}"
 

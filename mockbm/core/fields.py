@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
@@ -30,14 +30,9 @@ MAX_DEPTH = 32
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-@lru_cache(maxsize=10_000)
-def _folded(text: str) -> str:
-    return text.casefold()
-
-
 def fold(value: Any) -> Any:
     """`value` as filters compare it: texts ignore case [C]."""
-    return _folded(value) if isinstance(value, str) else value
+    return value.casefold() if isinstance(value, str) else value
 
 
 class Integer(fields.Field[int]):
@@ -425,7 +420,9 @@ class ParameterSchema(NamedSchema):
                     messages[name] = [NameProblem(self.unknown_name(name))]
             elif value is not None:
                 try:
-                    loaded[name] = field.deserialize(value)
+                    # Without validators, this is what `deserialize` calls in the end.
+                    load = field.deserialize if field.validators else field._deserialize
+                    loaded[name] = load(value, name, values)
                 except ValidationError as error:
                     messages[name] = [*error.messages]
         missing = self._required.difference(loaded, messages)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, Protocol
+from itertools import islice
+from typing import Any, Protocol
 
 from .errors import one_line
 from .request import Call, printable
@@ -91,7 +92,8 @@ class Entry:
         return cls(**values)
 
 
-class Record(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Record:
     """One request as it is recorded: cheaply, since few requests are ever read as an `Entry`.
 
     at: seconds of Unix time. call: what the request said, which does not change any more.
@@ -116,8 +118,10 @@ class Record(NamedTuple):
 
     def line(self) -> str:
         """The same as `str` of the entry; made for each request where there is a log."""
-        recorded = [*self.call.parameters.values()][:MAX_PARAMETERS]
-        sent = "".join(f" {n[:MAX_TEXT]}={str(value)[:MAX_TEXT]!r}" for n, value, _ in recorded)
+        sent = "".join(
+            f" {name[:MAX_TEXT]}={str(value)[:MAX_TEXT]!r}"
+            for name, value in islice(self.call.values.items(), MAX_PARAMETERS)
+        )
         request = f"{self.method[:MAX_TEXT]} {self.path[:MAX_TEXT]}{sent} -> {self.status}"
         explanation = self.explanation[:MAX_EXPLANATION]
         return one_line(f"#{self.number} {request} [{self.scenario}] {explanation}")
@@ -126,15 +130,15 @@ class Record(NamedTuple):
         """The entry of the journal."""
         when = datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds")
         call = self.call
-        recorded = [*call.parameters.values()][:MAX_PARAMETERS]
+        recorded = [*call.values][:MAX_PARAMETERS]
         empty = map(printable, call.empty[:MAX_PARAMETERS])
         notes = [
             *call.notes[:MAX_PARAMETERS],
             *(f"{name} is empty, so it counts as left out" for name in empty),
             *self.notes,
         ]
-        if len(call.parameters) > len(recorded):
-            notes.append(f"{len(call.parameters) - len(recorded)} further ones are not recorded")
+        if len(call.values) > len(recorded):
+            notes.append(f"{len(call.values) - len(recorded)} further ones are not recorded")
         return Entry(
             number=self.number,
             time=f"{when[:-6]}Z",
@@ -143,8 +147,8 @@ class Record(NamedTuple):
             status=self.status,
             scenario=self.scenario,
             revision=self.revision,
-            parameters={name[:MAX_TEXT]: str(value)[:MAX_TEXT] for name, value, _ in recorded},
-            places={name[:MAX_TEXT]: place for name, _, place in recorded},
+            parameters={name[:MAX_TEXT]: str(call.values[name])[:MAX_TEXT] for name in recorded},
+            places={name[:MAX_TEXT]: call.places[name] for name in recorded},
             count=self.matches,
             ids=tuple(self.ids),
             answer=self.answer.decode("utf-8", "ignore"),  # which may end within a letter

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -53,7 +54,7 @@ class Source(Protocol):
         """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
 
 
-@dataclass
+@dataclass(eq=False, slots=True)
 class Access:
     """What an API key gives access to during one request.
 
@@ -315,34 +316,19 @@ class Mock:
     def use(self, id_: str) -> Iterator[Session]:
         """A unit of work with the session of that id. Raises: UnknownName."""
         self._find(id_)
-        if id_ == DEFAULT:
-            with self._use_default() as session:
-                yield session
-            return
         with self.store.use(id_) as found:
             if found is None:
                 raise UnknownName("session", id_)
             self._sync(found)
             yield found
 
-    @contextmanager
-    def _use_default(self) -> Iterator[Session]:
-        """A unit of work with the default session, which begins when it is first needed."""
-        with self.store.use(DEFAULT) as session:
-            if session is not None:
-                self._sync(session)
-                yield session
-                return
-        self.store.add(self._fresh(DEFAULT, "", self.scenario(self._start)))
-        with self.store.use(DEFAULT) as session:
-            assert session is not None
-            self._sync(session)
-            yield session
-
     def _find(self, *ids: str) -> list[bool]:
-        found = self.store.find(*ids)
+        """Which of these sessions there are; the default one begins when it is first needed."""
+        *found, is_default = self.store.find(*ids, DEFAULT)
         if self.store.reloads() != self._reloads:
             self._catch_up()
+        if not is_default:
+            self.store.add(self._fresh(DEFAULT, "", self.scenario(self._start)))
         return found
 
     def _sync(self, session: Session) -> None:
@@ -363,27 +349,25 @@ class Mock:
 
         A session's own key is accepted in every scenario that accepts any key at all.
         """
-        base, pinned, name = (key or "").rpartition(PIN)
-        own, parent = session_id(key or ""), session_id(base)
-        is_own, is_parent = self._find(own, parent) if pinned else (*self._find(own), False)
-        if key and (is_own or is_parent):
-            with self.store.use(own if is_own else parent) as session:
-                if session is not None:
-                    self._sync(session)
-                    if is_own:
-                        yield Access(self, session, _refusal(session, session.scenario, key))
-                    else:
-                        with self._pinned(session, key, base, name) as access:
-                            yield access
-                    return
-        with self._use_default() as session:
-            if key in session.scenario.api_keys:
-                yield Access(self, session)
-            elif pinned and base in self._keys:
-                with self._pinned(session, key or "", base, name) as access:
-                    yield access
-            else:
-                yield Access(self, session, self._why_refused(session, key, own))
+        key_, own = key or "", session_id(key or "")
+        base, is_pinned, name = key_.rpartition(PIN)
+        ids = (own, session_id(base)) if is_pinned else (own,)
+        for id_ in (*compress(ids, self._find(*ids)), DEFAULT):
+            with self.store.use(id_) as session:
+                if session is None:
+                    continue  # it has ended at this moment
+                self._sync(session)
+                if id_ == own:
+                    yield Access(self, session, _refusal(session, session.scenario, key_))
+                elif id_ == DEFAULT and key_ in session.scenario.api_keys:
+                    yield Access(self, session)
+                elif is_pinned and (id_ != DEFAULT or base in self._keys):
+                    with self._pinned(session, key_, base, name) as access:
+                        yield access
+                else:
+                    yield Access(self, session, self._why_refused(session, key, own))
+                return
+        raise ConnectionError("the default session has ended at this moment")
 
     @contextmanager
     def _pinned(self, parent: Session, key: str, base: str, name: str) -> Iterator[Access]:

@@ -13,8 +13,8 @@ import json
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 from .errors import quoted
 from .fields import MAX_DEPTH
@@ -47,25 +47,29 @@ _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
 _WORDS = {True: "true", False: "false"}
 
 
-class Request(NamedTuple):
-    """One HTTP request.
+@dataclass(eq=False, slots=True)
+class Request:
+    """One HTTP request, which one mock answers.
 
     path: decoded. query: as it was sent. headers: their names are in lower case.
     body: at most one byte more than `MAX_BODY`, by which a longer one is recognised.
     can_break: whether the caller has the connection and can break it.
     one_of_many: whether other processes serve the same mock.
+    call: what it says, once that has been read.
     """
 
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     can_break: bool = False
     one_of_many: bool = False
+    call: Call | None = None
 
 
-class Answer(NamedTuple):
+@dataclass(slots=True)
+class Answer:
     """One HTTP answer. The caller sends no body where the request was a HEAD.
 
     delay: seconds by which it is to be late.
@@ -79,25 +83,16 @@ class Answer(NamedTuple):
     broken: str = ""
 
 
-class Parameter(NamedTuple):
-    """One parameter of a request.
-
-    name: as the endpoint spells it, or as it was sent where it is unknown; names ignore case [C].
-    value: the text that was sent (also for numbers, true and false of JSON), or the list or dict;
-        `HIDDEN` where the name says that it is a secret.
-    place: "query", "form" or "JSON".
-    """
-
-    name: str
-    value: Any
-    place: str
-
-
-@dataclass
+@dataclass(eq=False, slots=True)
 class Call:
     """What a request says: at most one parameter of each name, the key, and the problems.
 
     key_place: where the key is, as of a parameter; "" where it is not among them.
+    values: name of a parameter to the text that was sent (also for numbers, true and false of
+        JSON), or to the list or dict; to `HIDDEN` where the name says that it is a secret. Names
+        are as the endpoint spells them, or as they were sent where they are unknown; they ignore
+        case [C].
+    places: name of a parameter to "query", "form" or "JSON".
     problems: name of a parameter, or `body`, to what is wrong with it.
     empty: names of parameters that count as left out, since they are null or empty [C].
     notes: what else was ignored although it was sent.
@@ -107,7 +102,8 @@ class Call:
 
     api_key: str | None = None
     key_place: str = ""
-    parameters: dict[str, Parameter] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -140,46 +136,56 @@ def read(query: str, content_type: str, body: bytes, names: Mapping[str, str]) -
     names: the parameters of the endpoint, each in lower case to its spelling.
     """
     call = Call()
-    found = [Parameter(name, value, "query") for name, value in _pairs(query)]
+    if query:
+        _take(call, _pairs(query), "query", names)
     try:
-        found += _body_parameters(content_type, body)
+        pairs, place = _body_pairs(content_type, body) if body else ((), "")
+        _take(call, pairs, place, names)
     except UnreadableBody as error:
         call.problems["body"] = [str(error)]
-    if len(found) > MAX_FIELDS:
-        call.problems["parameters"] = [f"more than {MAX_FIELDS} are too many"]
-        del found[MAX_FIELDS:]
-    for name, value, place in found:
+    return call
+
+
+def _take(
+    call: Call, pairs: Iterable[tuple[str, Any]], place: str, names: Mapping[str, str]
+) -> None:
+    """Add the parameters from one place to those of a call."""
+    values = call.values
+    for name, value in pairs:
         if value is None or value == "":
             call.empty.append(name)
-        elif name.lower() not in KEY_PARAMETERS:
-            _add(call, Parameter(names.get(name.lower(), name), value, place), names)
-        elif call.api_key is None and isinstance(value, str):
-            call.api_key, call.key_place = value, place
+            continue
+        folded = name.lower()
+        spelt = names.get(folded)
+        if spelt is None:
+            if folded in KEY_PARAMETERS:
+                _take_key(call, value, place)
+                continue
+            spelt = name
+            if any(word in folded.replace("-", "").replace("_", "") for word in _SECRETS):
+                value = HIDDEN
+        if spelt in values:
+            call.problems[spelt] = [
+                f"given twice, as {_brief(values[spelt])} in the {call.places[spelt]} and as "
+                f"{_brief(value)} in the {place}; give it once"
+            ]
+        elif len(values) < MAX_FIELDS:
+            values[spelt], call.places[spelt] = value, place
         else:
-            call.notes.append(f"a further API key, in the {place}, is ignored")
-    return call
+            call.problems["parameters"] = [f"more than {MAX_FIELDS} are too many"]
+            return
+
+
+def _take_key(call: Call, value: Any, place: str) -> None:
+    if call.api_key is None and isinstance(value, str):
+        call.api_key, call.key_place = value, place
+    else:
+        call.notes.append(f"a further API key, in the {place}, is ignored")
 
 
 def printable(name: str) -> str:
     """The name of a parameter for a message of one line, in quotes where it could break it."""
     return name if name.isprintable() and 0 < len(name) <= 60 else quoted(name)
-
-
-def _add(call: Call, parameter: Parameter, names: Mapping[str, str]) -> None:
-    name, value, place = parameter
-    folded = name.lower()
-    if folded not in names and any(
-        word in folded.replace("-", "").replace("_", "") for word in _SECRETS
-    ):
-        value = HIDDEN
-    first = call.parameters.get(name)
-    if first is None:
-        call.parameters[name] = Parameter(name, value, place)
-        return
-    call.problems[name] = [
-        f"given twice, as {_brief(first.value)} in the {first.place} and as "
-        f"{_brief(value)} in the {place}; give it once"
-    ]
 
 
 def _brief(value: Any) -> str:
@@ -192,29 +198,34 @@ def _brief(value: Any) -> str:
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     """The names and values of a query or a form, in their order."""
-    if not text:
-        return []
-    return parse_qsl(text, keep_blank_values=True, errors="replace")
+    split = (part.partition("=") for part in text.split("&") if part)
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in split]
 
 
-def _body_parameters(content_type: str, body: bytes) -> Iterable[Parameter]:
-    text = body.removeprefix(codecs.BOM_UTF8).strip() if body else b""
+def _unquoted(text: str) -> str:
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
+
+
+def _body_pairs(content_type: str, body: bytes) -> tuple[Iterable[tuple[str, Any]], str]:
+    """The names and values that are in a body, and what it is: "form" or "JSON"."""
     kind, _, rest = content_type.partition(";")
     kind = kind.strip().lower()
-    if kind == "multipart/form-data" and body:
-        return _multipart(content_type, body)
-    if not text:
-        return ()
+    if kind == "multipart/form-data":
+        return _multipart(content_type, body), "form"
+    start = body.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if not start:
+        return (), ""
     if kind == "application/x-www-form-urlencoded":
-        if text[:1] in (b"{", b"["):
+        if start in (b"{", b"["):
             raise UnreadableBody(f"JSON that was sent as a form; {_USE_JSON}")
         form = _decoded(body, "utf-8")
         if form.count("&") >= MAX_FIELDS:
             raise UnreadableBody(_TOO_MANY)
-        return [Parameter(name, value, "form") for name, value in _pairs(form)]
-    if _is_json(kind) or (not kind and text[:1] == b"{"):
+        return _pairs(form), "form"
+    if _is_json(kind) or (not kind and start == b"{"):
         charset = _options(rest).get("charset", "utf-8") if rest else "utf-8"
-        return [Parameter(*pair, "JSON") for pair in _json_pairs(_decoded(body, charset))]
+        return _json_pairs(_decoded(body, charset)), "JSON"
     raise UnreadableBody(
         f"cannot be read as {quoted(kind)}; {_USE_JSON}"
         if kind
@@ -236,7 +247,7 @@ def _options(text: str) -> dict[str, str]:
     return parse_options_header(f"x/x;{text}")[1]
 
 
-def _multipart(content_type: str, body: bytes) -> Iterator[Parameter]:
+def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     """The fields of a multipart form, read by werkzeug's parser, which knows no framework."""
     from werkzeug.exceptions import RequestEntityTooLarge
     from werkzeug.sansio.multipart import MultipartDecoder
@@ -249,7 +260,7 @@ def _multipart(content_type: str, body: bytes) -> Iterator[Parameter]:
         decoder.receive_data(None)
         for name, value in _parts(decoder):
             is_empty = False
-            yield Parameter(name, value.decode("utf-8", "replace"), "form")
+            yield name, value.decode("utf-8", "replace")
     except RequestEntityTooLarge:
         raise UnreadableBody(_TOO_MANY) from None
     except UnreadableBody:

@@ -7,7 +7,7 @@ import hashlib
 import marshal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +101,12 @@ class Scenario:
             for row in self.records(kind.name)
             if row.get("changes")
         )
+
+    @cached_property
+    def advances(self) -> tuple[Callable[[Any], None], ...]:
+        """What lets the records of a session go on whose time has come, where it says when."""
+        kinds = [kind for kind in self.kinds.values() if kind.name in self.options]
+        return tuple(kind.advance for kind in kinds if kind.advance is not None)
 
     @cached_property
     def has_relative_dates(self) -> bool:

@@ -181,9 +181,8 @@ class Session:
 
     def advance(self) -> None:
         """Apply the changes of the scenario that are due. None is ever undone."""
-        for kind in self.scenario.kinds.values():
-            if kind.advance is not None:
-                kind.advance(self)
+        for advance in self.scenario.advances:
+            advance(self)
         changing = self.scenario.changing
         if not changing:
             return

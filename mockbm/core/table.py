@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ class Kind:
     derived: properties of complete records that depend on other records.
     unfinished: statuses of records that go on to another by themselves.
     settings: the field of what a file may have under this name instead of records.
-    advance: lets the records of a session go on whose time has come.
+    advance: lets the records of a session go on whose time has come, by the settings.
     """
 
     name: str
@@ -96,23 +96,17 @@ class Kind:
         return {**row, **{name: resolve(row[name], now) for name in relative}}
 
 
-class Step(NamedTuple):
-    """What one filter did to a selection."""
-
-    name: str
-    value: Any
-    left: int
-    """Records that match this filter and those before it."""
-    in_all: int
-    """Records that match this filter alone."""
+Step = tuple[str, Any, int, int]
+"""What one filter did to a selection: its name and value, the number of records that match it and
+those before it, and of those that match it alone."""
 
 
-class Selection(NamedTuple):
-    """The records that match, in the order of the answer."""
+@dataclass(eq=False, slots=True)
+class Selection:
+    """The records that match, in the order of the answer. body: a JSON array."""
 
     ids: Sequence[int]
     body: bytes
-    """A JSON array."""
     explanation: str
 
 
@@ -151,7 +145,7 @@ class Table:
         self._reserved = reserved
         self._places = places
         unordered = [
-            (self._rank(row), row["id"], text, [fold(row.get(p)) for p in kind.filters.values()])
+            (self._rank(row), row["id"], text, [_shared(row.get(p)) for p in kind.filters.values()])
             for row, text in _written(kind, rows)
         ]
         unordered.sort(key=operator.itemgetter(0), reverse=places is None)
@@ -270,7 +264,8 @@ class Table:
         before: list[tuple[list[Any], Any]] = []
         for name, value in wanted:
             key, keys = fold(value), self._keys[name]
-            alone = self._matching(name, key)
+            found = self._index[name].get(key, ())
+            alone = (found,) if isinstance(found, int) else found
             if not before:
                 positions = alone
             elif len(positions) <= len(alone):
@@ -285,13 +280,14 @@ class Table:
                 hidden = sum(keys[at] == key for at in self._hidden)
                 left += len(own) - (sum(at in self._hidden for at in positions) if hidden else 0)
                 in_all += len(mine) - hidden
-            steps.append(Step(name, value, left, in_all))
+            steps.append((name, value, left, in_all))
         if self._hidden:
             positions = [at for at in positions if at not in self._hidden]
         ids = [self._ids[at] for at in positions]
         texts = [self._json[at] for at in positions]
-        for id_ in self._own if own is None else own:
-            self._insert(self._own[id_], ids, texts)
+        if self._own:
+            for id_ in self._own if own is None else own:
+                self._insert(self._own[id_], ids, texts)
         return ids, texts, steps
 
     def _insert(self, record: _Record, ids: list[int], texts: list[bytes]) -> None:
@@ -312,11 +308,6 @@ class Table:
             return row.get("createdOn", ""), row["id"]
         return self._places.get(row["id"], len(self._places)), row["id"]
 
-    def _matching(self, name: str, key: Any) -> Sequence[int]:
-        """The positions of the shared records that one filter alone selects."""
-        found = self._index[name].get(key, ())
-        return (found,) if isinstance(found, int) else found
-
     def _explain(self, steps: Sequence[Step]) -> str:
         """Why a selection is what it is, filter by filter.
 
@@ -324,25 +315,25 @@ class Table:
         'TaxCalculator')`.
         """
         parts = [plural(len(self), self.kind.noun)]
-        for step in steps:
-            shown = step.value if step.name == "status" else quoted(step.value)
-            part = f"{step.name}={shown}: {step.left}"
-            if not step.in_all:
-                part += self._guess(step)
-            elif not step.left and len(parts) > 1:
-                part += f" ({step.in_all} without the filters before)"
+        for name, value, left, in_all in steps:
+            shown = value if name == "status" else quoted(value)
+            part = f"{name}={shown}: {left}"
+            if not in_all:
+                part += self._guess(name, value)
+            elif not left and len(parts) > 1:
+                part += f" ({in_all} without the filters before)"
             parts.append(part)
         return "; ".join(parts)
 
-    def _guess(self, step: Step) -> str:
+    def _guess(self, name: str, value: Any) -> str:
         """What a filter that selects nothing may have meant."""
-        property_, known = self.kind.filters[step.name], self._known(step.name)
+        property_, known = self.kind.filters[name], self._known(name)
         if not any(names.by_folded for names in known):
             return f" (no {self.kind.noun} has a {property_})" if len(self) else ""
-        if isinstance(step.value, int):
+        if isinstance(value, int):
             numbers = (int(text) for names in known for text in names.by_folded)
-            return f" (nearest: {min(numbers, key=lambda number: abs(number - step.value))})"
-        near = next(filter(None, (names.nearest(step.value) for names in known)), None)
+            return f" (nearest: {min(numbers, key=lambda number: abs(number - value))})"
+        near = next(filter(None, (names.nearest(value) for names in known)), None)
         if near is not None:
             return f" (nearest: {quoted(near)})"
         if sum(len(names.by_folded) for names in known) > MAX_LISTED:
@@ -374,6 +365,16 @@ def _written(kind: Kind, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
     while batch := list(islice(left, BATCH)):
         for row, dumped in zip(batch, kind.writer.dump(batch), strict=True):
             yield row, write_json(dumped | row["extra"] if "extra" in row else dumped)
+
+
+@lru_cache(maxsize=10_000)
+def _shared_text(text: str) -> str:
+    return text.casefold()
+
+
+def _shared(value: Any) -> Any:
+    """`value` as filters compare it. Equal texts of many records are one in memory."""
+    return _shared_text(value) if isinstance(value, str) else value
 
 
 def _indexed(keys: Sequence[Any]) -> dict[Any, int | array[int]]:

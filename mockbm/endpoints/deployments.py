@@ -7,6 +7,7 @@ together, by the calls that show one of them or by the session's clock.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -335,7 +336,7 @@ def deploy_build(session: Session, values: Mapping[str, Any]) -> Result:
         session.put("deployments", row)
     result = as_object(session, "deployments", parent)
     if session.scenario.options.get("deployAnswer") == "array":
-        return result._replace(body=b"[" + result.body + b"]")
+        return replace(result, body=b"[" + result.body + b"]")
     return result
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -25,53 +25,64 @@ from . import limits
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-SERVER = "mockbm"
-
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _BAD = "the request is not HTTP as the standard has it"
 _TOO_LARGE = f"request line and headers are over {MAX_HEADERS // 1024} KiB"
-_OF_BODIES = (b"content-length", b"transfer-encoding")
-_UPGRADES = (b"upgrade", b"connection", b"http2-settings", b"expect")
+_OF_BODIES = ("content-length", "transfer-encoding")
+_UPGRADES = ("upgrade", "connection", "http2-settings", "expect")
 
 
-class Wired(NamedTuple):
-    """A request and what the server has to know of it."""
-
-    request: Request
-    lasts: bool
-    """Whether the connection stays open after the answer."""
-    target: bytes
+Wired = tuple[Request, bool, Answer | None]
+"""A request on its way to its answer, and whether the connection stays open after that; the answer
+is there already where bytes could not be read as a request."""
 
 
 class Hub:
     """What all connections of one server share.
 
-    answer: answers a request; called in the thread of the loop if `inline` says so.
-    inline: whether a path is answered without ever waiting.
+    answer: answers a request, or returns None where that might have to wait.
+    answer_slowly: answers such a request, in a thread of the pool; gets the client's address, too.
+    parsed: requests that have come more than once, by their bytes.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        answer: Callable[[Wired, Any], Answer],
-        inline: Callable[[str], bool],
+        answer: Callable[[Request], Answer | None],
+        answer_slowly: Callable[[Request, Any], Answer],
         pool: ThreadPoolExecutor,
     ) -> None:
         self.loop = loop
         self.answer = answer
-        self.inline = inline
+        self.answer_slowly = answer_slowly
         self.pool = pool
         self.connections: set[Connection] = set()
         self.parsed: dict[bytes, Wired] = {}
+        self._seen: set[int] = set()
         self.tick()
 
     def tick(self) -> None:
         """Note the time, and close what has been idle or slow for too long; twice a second."""
         self.now = self.loop.time()
-        self.date = formatdate(usegmt=True)
+        self.head = f"\r\nDate: {formatdate(usegmt=True)}\r\nServer: mockbm\r\n"
         for connection in [c for c in self.connections if c.deadline < self.now]:
             connection.transport.abort()
         self.ticking = self.loop.call_later(0.5, self.tick)
+
+    def remember(self, chunk: bytes, wired: Wired) -> None:
+        """Note that these bytes are this request. Only when they come again are they kept."""
+        key = hash(chunk)
+        if key in self._seen:
+            _make_room(self.parsed)
+            self.parsed[chunk] = wired
+        else:
+            _make_room(self._seen)
+            self._seen.add(key)
+
+
+def _make_room(cache: dict[Any, Any] | set[Any]) -> None:
+    if len(cache) >= limits.MAX_CACHED:
+        cache.clear()
 
 
 class Connection(asyncio.Protocol):
@@ -81,11 +92,12 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.waiting: deque[Wired | tuple[int, str]] = deque()
+        self.waiting: deque[Wired] = deque()
         self.answering: asyncio.TimerHandle | Future[Answer] | None = None
         self.paused = self.half_closed = self.receiving = self.in_head = False
-        self.continue_owed = self.refused = False
-        self.head_size = 0
+        self.continue_owed = self.refused = self.full = False
+        self.received = self.chunk = 0
+        self.completed: list[Wired] = []
         self.parser = httptools.HttpRequestParser(self)
         self.deadline = hub.now + limits.IDLE_SECONDS
 
@@ -112,21 +124,24 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
-        if not self.receiving and not self.waiting and self.answering is None:
-            wired = self.hub.parsed.get(data)
-            if wired is not None:
-                self.waiting.append(wired)
-                self.answer_next()
-                return
-            self.chunk: bytes | None = data
-        else:
-            self.chunk = None
-        self.head_size += len(data)
+        is_idle = not self.receiving and not self.waiting and self.answering is None
+        wired = self.hub.parsed.get(data) if is_idle else None
+        if wired is not None:
+            self.take(wired)
+            return
+        self.chunk = len(data)
+        self.received += self.chunk
         self.feed(data)
-        if self.in_head and self.head_size > MAX_HEADERS:
+        if self.in_head and self.received > MAX_HEADERS:
             self.refuse(431, _TOO_LARGE)
         if len(self.waiting) > limits.MAX_WAITING:
+            self.full = True
             self.transport.pause_reading()
+        if self.completed:
+            is_whole = is_idle and len(self.completed) == 1 and not self.receiving
+            if is_whole and self.chunk <= limits.MAX_CACHED and not self.refused:
+                self.hub.remember(data, self.completed[0])
+            self.completed.clear()
 
     def eof_received(self) -> bool:
         """The client sends no more; it still gets the answers to what it has sent."""
@@ -152,34 +167,36 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.receiving = self.in_head = True
-        self.head_size = 0  # what comes after the bytes in which it begins is added
+        self.received = 0  # what comes after the bytes in which it begins is added
         self.deadline = self.hub.now + limits.SLOW_SECONDS
-        self.url = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = b""
+        self.url = self.body = b""
+        self.headers: dict[str, str] = {}
         self.size = 0
 
     def on_url(self, url: bytes) -> None:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.in_head:  # a trailer is no header
-            self.headers.append((name.lower(), value))
+        if self.in_head:  # a trailer is not a header
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+            headers = self.headers
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > MAX_HEADERS:
-            self.refuse(431, _TOO_LARGE)
-        for name, value in self.headers:
-            if name == b"expect" and value.lower() == b"100-continue":
-                # Not for HTTP/1.0, which does not know it, and not where no body comes.
-                has_body = any(name in _OF_BODIES for name, _ in self.headers)
-                self.continue_owed = has_body and self.parser.get_http_version() == "1.1"
-            elif name == b"transfer-encoding" and value.lower() != b"chunked":
-                self.refuse(400, "the only Transfer-Encoding that is read is chunked")
-        if self.continue_owed and not self.waiting and self.answering is None:
-            self.send_continue()
+        headers = self.headers
+        if "transfer-encoding" in headers and headers["transfer-encoding"].lower() != "chunked":
+            self.refuse(400, "the only Transfer-Encoding that is read is chunked")
+        if self.received + self.chunk > MAX_HEADERS:  # of which all may be body, or a part
+            parts = (self.url, *headers, *headers.values())
+            if sum(map(len, parts)) > MAX_HEADERS:
+                self.refuse(431, _TOO_LARGE)
+        if "expect" in headers and headers["expect"].lower() == "100-continue":
+            # Not for HTTP/1.0, which does not know it, and not where no body comes.
+            has_body = not headers.keys().isdisjoint(_OF_BODIES)
+            self.continue_owed = has_body and self.parser.get_http_version() == "1.1"
+            if self.continue_owed and not self.waiting and self.answering is None:
+                self.send_continue()
 
     def on_body(self, body: bytes) -> None:
         self.size += len(body)
@@ -204,80 +221,62 @@ class Connection(asyncio.Protocol):
         path, _, query = target.partition(b"?")
         if b"%" in path:
             path = unquote_to_bytes(path)
-        headers: dict[str, str] = {}
-        for name_, value_ in self.headers:
-            name, value = name_.decode("latin-1"), value_.decode("latin-1").strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         request = Request(
             self.parser.get_method().decode("latin-1"),
             path.decode("utf-8", "replace"),
             query.decode("latin-1"),
-            headers,
+            self.headers,
             self.body[: MAX_BODY + 1],
             True,
         )
-        wired = Wired(request, lasts, target)
-        chunk, self.chunk = self.chunk, None
-        if chunk is not None and self.is_whole(chunk):
-            if len(self.hub.parsed) >= limits.MAX_CACHED:
-                self.hub.parsed.clear()
-            self.hub.parsed[chunk] = wired
+        wired = (request, lasts, None)
+        self.completed.append(wired)
+        self.take(wired)
+
+    def take(self, wired: Wired) -> None:
         self.waiting.append(wired)
         self.answer_next()
 
-    def is_whole(self, chunk: bytes) -> bool:
-        """Whether a chunk that ends with this request is nothing but this request."""
-        if len(chunk) > limits.MAX_CACHED:
-            return False
-        names = [name for name, _ in self.headers]
-        if b"transfer-encoding" in names or b"expect" in names or b"upgrade" in names:
-            return False
-        head, _, rest = chunk.partition(b"\r\n\r\n")
-        return len(rest) == len(self.body) and head.startswith(self.parser.get_method())
-
     def answer_next(self) -> None:
         """Answer what waits, as far as nothing has to be waited for."""
+        hub = self.hub
         while self.waiting and self.answering is None and not self.paused:
             wired = self.waiting.popleft()
-            if isinstance(wired, tuple) and not isinstance(wired, Wired):
-                self.send_refusal(*wired)
-                return
+            request, _, refusal = wired
+            answer = refusal or hub.answer(request)
+            if answer is not None:
+                self.deliver(wired, answer)
+                continue
             self.deadline = float("inf")
-            if self.hub.inline(wired.request.path):
-                self.deliver(wired, self.hub.answer(wired, self.peer))
-            else:
-                self.answering = future = self.hub.pool.submit(self.hub.answer, wired, self.peer)
-                future.add_done_callback(lambda done, w=wired: self.from_thread(w, done))  # type: ignore[misc]
-        if not self.transport.is_closing():
-            self.after_answers()
-
-    def after_answers(self) -> None:
+            self.answering = future = hub.pool.submit(hub.answer_slowly, request, self.peer)
+            future.add_done_callback(lambda done, w=wired: self.from_thread(w, done))  # type: ignore[misc]
         if self.answering is not None:
             return
         if not self.receiving:
-            self.deadline = self.hub.now + limits.IDLE_SECONDS
+            self.deadline = hub.now + limits.IDLE_SECONDS
         if self.continue_owed and not self.waiting:
             self.send_continue()
         if self.half_closed and not self.waiting:
             self.transport.close()
-        elif len(self.waiting) <= limits.MAX_WAITING and not self.transport.is_reading():
+        elif self.full and len(self.waiting) <= limits.MAX_WAITING and not self.refused:
+            self.full = False
             self.transport.resume_reading()
 
     def from_thread(self, wired: Wired, done: Future[Answer]) -> None:
         """Take an answer from a thread back into the loop."""
-        if done.cancelled():
-            return
 
         def take() -> None:
             self.answering = None
             self.deliver(wired, done.result())
             self.answer_next()
 
-        self.hub.loop.call_soon_threadsafe(take)
+        if not done.cancelled():
+            self.hub.loop.call_soon_threadsafe(take)
 
     def deliver(self, wired: Wired, answer: Answer) -> None:
         """Send an answer, now or after its delay."""
         if answer.delay:
+            self.deadline = float("inf")
             self.answering = self.hub.loop.call_later(answer.delay, self.late, wired, answer)
         else:
             self.send(wired, answer)
@@ -288,26 +287,22 @@ class Connection(asyncio.Protocol):
         self.answer_next()
 
     def send(self, wired: Wired, answer: Answer) -> None:
-        status, headers, body, _, broken = answer
+        request, lasts, _ = wired
+        status, body, broken = answer.status, answer.body, answer.broken
         if self.transport.is_closing():
             return
         if broken and broken != "truncate":
             self.break_off(reset=broken == "reset")
             return
-        lines = [
-            _STATUS_LINES.get(status) or f"HTTP/1.1 {status} ",
-            f"Date: {self.hub.date}",
-            f"Server: {SERVER}",
-            *[f"{name}: {value}" for name, value in headers],
-        ]
-        if status >= 200 and status not in (204, 304):
-            lines.append(f"Content-Length: {len(body)}")
-        if not wired.lasts:
-            lines.append("Connection: close")
-        elif wired.request.headers.get("connection", "").lower() == "keep-alive":
-            lines.append("Connection: keep-alive")  # which HTTP/1.0 has to be told
-        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-        if wired.request.method == "HEAD" or status in (204, 304):
+        is_empty = status in (204, 304)
+        line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} "
+        length = "" if is_empty else f"Content-Length: {len(body)}\r\n"
+        connection = "" if lasts else "Connection: close\r\n"
+        if lasts and request.headers.get("connection", "").lower() == "keep-alive":
+            connection = "Connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
+        fields = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
+        head = f"{line}{self.hub.head}{fields}{length}{connection}\r\n".encode("latin-1", "replace")
+        if is_empty or request.method == "HEAD":
             body = b""
         if broken:
             body = body[: len(body) // 2]
@@ -315,7 +310,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(head + body)
         else:
             self.transport.writelines([head, body])
-        if broken or not wired.lasts:
+        if broken or not lasts:
             self.end()
 
     def end(self) -> None:
@@ -343,13 +338,9 @@ class Connection(asyncio.Protocol):
         """Answer what cannot be read, after everything before it, and close the connection."""
         if not self.refused:
             self.refused, self.receiving, self.in_head = True, False, False
-            self.waiting.append((status, why))
-            self.answer_next()
-
-    def send_refusal(self, status: int, why: str) -> None:
-        headers = (("Content-Type", "text/plain; charset=utf-8"),)
-        wired = Wired(Request("", ""), False, b"")
-        self.send(wired, Answer(status, headers, f"{why}\n".encode()))
+            headers = (("Content-Type", "text/plain; charset=utf-8"),)
+            answer = Answer(status, headers, f"{why}\n".encode())
+            self.take((Request("", ""), False, answer))
 
     def decline_upgrade(self, rest: bytes) -> None:
         """Read a request that offers another protocol as the HTTP/1.1 that it is, body and all."""
@@ -357,11 +348,10 @@ class Connection(asyncio.Protocol):
         if method == b"CONNECT":
             self.refuse(400, "CONNECT is for proxies")
             return
-        kept = [(name, value) for name, value in headers if name not in _UPGRADES]
-        if any(name == b"connection" and b"close" in value.lower() for name, value in headers):
-            kept.append((b"connection", b"close"))
-        version = self.parser.get_http_version().encode()
-        lines = [method + b" " + self.url + b" HTTP/" + version]
-        lines += [name + b": " + value for name, value in kept]
-        self.parser, self.chunk = httptools.HttpRequestParser(self), None
-        self.feed(b"\r\n".join([*lines, b"", b""]) + rest)
+        kept = [f"{name}: {value}" for name, value in headers.items() if name not in _UPGRADES]
+        if "close" in headers.get("connection", "").lower():
+            kept.append("connection: close")
+        first = f" HTTP/{self.parser.get_http_version()}\r\n".encode()
+        head = "".join(f"{line}\r\n" for line in kept).encode("latin-1")
+        self.parser = httptools.HttpRequestParser(self)
+        self.feed(method + b" " + self.url + first + head + b"\r\n" + rest)

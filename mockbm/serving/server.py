@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.answer import answer, unavailable
 from ..core.mock import ADMIN_PREFIX, LocalSession, Mock, log
-from ..core.request import Answer
+from ..core.request import Answer, Request
 from ..settings import Settings
 from ..web.guard import is_loopback
 from . import limits
-from .protocol import Connection, Hub, Wired
+from .protocol import Connection, Hub
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -141,7 +141,7 @@ class _Running:
         self._listener = listener
         self._pool = ThreadPoolExecutor(limits.THREADS, "mockbm")
         self._loop = _new_event_loop()
-        self._hub = Hub(self._loop, self._answer, self._inline, self._pool)
+        self._hub = Hub(self._loop, self._answer_at_once, self._answer, self._pool)
         self._has_admin = server._settings.admin_api
         self._waits = server.mock.store.shared
         self._accepts = threading.Event()
@@ -197,24 +197,26 @@ class _Running:
         own = path == ADMIN_PREFIX or path.startswith(f"{ADMIN_PREFIX}/")
         return own and self._has_admin
 
-    def _inline(self, path: str) -> bool:
-        """Whether a request is answered without ever waiting."""
-        return not self._waits and not self._is_for_admin(path)
+    def _answer_at_once(self, request: Request) -> Answer | None:
+        """The answer to a request that needs no thread, since nothing is waited for."""
+        if self._waits or request.path.startswith(ADMIN_PREFIX):
+            return None
+        return self._answer(request, None)
 
-    def _answer(self, wired: Wired, peer: Any) -> Answer:
+    def _answer(self, request: Request, peer: Any) -> Answer:
         try:
-            if self._is_for_admin(wired.request.path):
-                return self._call_app(wired, peer)
-            return answer(self._server.mock, wired.request)
+            if request.path.startswith(ADMIN_PREFIX) and self._is_for_admin(request.path):
+                return self._call_app(request, peer)
+            return answer(self._server.mock, request)
         except ConnectionError as error:
             log.error("%s", error)
             return unavailable(error)
         except Exception:  # noqa: BLE001 (a mistake of ours must not leave a client unanswered)
-            log.exception("%s %s failed", wired.request.method, wired.request.path)
+            log.exception("%s %s failed", request.method, request.path)
             headers = (("Content-Type", "text/plain; charset=utf-8"),)
             return Answer(500, headers, b"mockbm failed; its log says how\n")
 
-    def _call_app(self, wired: Wired, peer: Any) -> Answer:
+    def _call_app(self, request: Request, peer: Any) -> Answer:
         """Have the Flask application answer, in this thread."""
         started: list[Any] = []
 
@@ -222,7 +224,7 @@ class _Running:
             started[:] = [int(status[:3]), tuple(headers)]
             return lambda _: None  # Flask does not write in this old way
 
-        parts = self._server.app(_environment(self._server, wired, peer), start_response)
+        parts = self._server.app(_environment(self._server, request, peer), start_response)
         try:
             body = b"".join(parts)
         finally:
@@ -242,9 +244,8 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _environment(server: MockServer, wired: Wired, peer: Any) -> dict[str, Any]:
+def _environment(server: MockServer, request: Request, peer: Any) -> dict[str, Any]:
     """The WSGI environment of a request."""
-    request = wired.request
     environ: dict[str, Any] = {
         "REMOTE_ADDR": peer[0] if peer else "",
         "REQUEST_METHOD": request.method,
