@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from heapq import nlargest
 from typing import Any
 
 Path = tuple[Any, ...]
@@ -16,23 +15,24 @@ Path = tuple[Any, ...]
 class Names:
     """Names that exist, among which the nearest to a misspelt one is found.
 
-    Comparing two texts letter by letter is slow, so only the few names are compared that share most
-    pairs of letters with the misspelt one; pairs that a great many names have say nothing and are
-    skipped.
+    Two names are as near as the share of their pairs of letters that both have. Looked at are names
+    that share the rarest pairs of the misspelt one; since one of these may come from the mistake,
+    the search starts from several.
     """
 
-    COMPARED = 3
-    FREQUENT = 64
+    NEAR = 0.4
+    STARTS = 2
+    FEW = 64
 
     def __init__(self, names: Iterable[str]) -> None:
         self.by_folded = {name.casefold(): name for name in names}
 
     @cached_property
-    def _by_pair(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def _by_pair(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
         for name in self.by_folded:
             for pair in _pairs(name):
-                found.setdefault(pair, []).append(name)
+                found.setdefault(pair, set()).add(name)
         return found
 
     def nearest(self, name: str) -> str | None:
@@ -40,24 +40,31 @@ class Names:
         folded = name.casefold()
         if folded in self.by_folded:
             return self.by_folded[folded]
-        near = difflib.get_close_matches(folded, self._likely(folded), n=1)
-        if not near and len(self.by_folded) <= self.FREQUENT:  # `nwo` has no pair of `now`
-            near = difflib.get_close_matches(folded, self.by_folded, n=1)
-        return self.by_folded[near[0]] if near else None
+        likeness, near = max(self._likely(_pairs(folded)), default=(0.0, ""))
+        if likeness >= self.NEAR:
+            return self.by_folded[near]
+        if len(self.by_folded) > self.FEW:
+            return None
+        close = difflib.get_close_matches(folded, self.by_folded, n=1)  # `nwo` has no pair of `now`
+        return self.by_folded[close[0]] if close else None
 
-    def _likely(self, folded: str) -> list[str]:
-        """The names that share most rare pairs of letters with one."""
-        found = [self._by_pair[pair] for pair in _pairs(folded) if pair in self._by_pair]
-        rare = [names for names in found if len(names) <= self.FREQUENT]
-        shared: dict[str, int] = {}
-        for names in rare or [min(found, key=len, default=[])[: self.FREQUENT]]:
-            for candidate in names:
-                shared[candidate] = shared.get(candidate, 0) + 1
-        return nlargest(self.COMPARED, shared, key=shared.__getitem__)
+    def _likely(self, pairs: set[str]) -> Iterator[tuple[float, str]]:
+        """Names that share many of these pairs, and how near each is, from 0 to 1."""
+        found = [self._by_pair[pair] for pair in sorted(pairs) if pair in self._by_pair]
+        found.sort(key=len)
+        for start in range(min(self.STARTS, len(found))):
+            names = found[start]
+            for others in found[start + 1 :]:
+                if len(names) == 1:
+                    break
+                names = names & others or names
+            name = min(names)
+            shared = sum([name in others for others in found])
+            yield 2 * shared / (len(pairs) + len(name) - 1), name
 
 
 def _pairs(text: str) -> set[str]:
-    return {text[at : at + 2] for at in range(len(text) - 1)}
+    return {*map(str.__add__, text, text[1:])}
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
