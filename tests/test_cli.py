@@ -21,7 +21,7 @@ from unittest.mock import patch
 import pytest
 from werkzeug.serving import make_server
 
-from mockbm import MockServer, __version__, create_app
+from mockbm import AdminClient, MockServer, ScenarioError, __version__, create_app
 from mockbm.cli import main
 
 MOCKBM = str(Path(sys.executable).parent / "mockbm")
@@ -70,9 +70,9 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         process.communicate()
 
 
-def get(url: str) -> object:
-    """The JSON that a GET answers, with the documented key."""
-    request = urllib.request.Request(url, headers={"X-ApiKey": "abc12345"})
+def get(url: str, key: str = "abc12345") -> object:
+    """The JSON that a GET answers, by default with the documented key."""
+    request = urllib.request.Request(url, headers={"X-ApiKey": key})
     with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response)
 
@@ -100,7 +100,7 @@ def test_serve_answers_and_ends_at_once(number: signal.Signals, tmp_path: Path) 
         assert process.stderr is not None
         logged = process.stderr.read()
     assert re.fullmatch(
-        r"\S+ \S+ INFO #1 GET /api/releases status='active' -> 200 \[documented\] "
+        r"\S+ \S+ INFO default #1 GET /api/releases status='active' -> 200 \[documented\] "
         r"7 releases; status=active: 4\n",
         logged,
     )
@@ -218,6 +218,121 @@ def test_use_switches_a_running_mock() -> None:
         assert done.returncode == 1
         assert "did you mean single?" in done.stderr
         assert server.active == "empty"
+
+
+def log_of_everything(form: str, directory: Path) -> list[str]:
+    """The log of all that can happen to sessions."""
+    (directory / "a.yaml").write_text("releases: []\n")
+    (directory / "b.yaml").write_text("releases: []\n")
+    with serving(str(directory), "--port", "0", "--log", form) as (process, line):
+        url = line.split()[3]
+        client = AdminClient(url)
+        client.use("b")
+        client.set_clock("2024-03-04T09:00:00Z")
+        session = client.open_session("b", label="night\nly")
+        get(f"{url}/api/releases", session.api_key)
+        session.advance_clock("2d")
+        session.release_clock()
+        session.end()
+        get(f"{url}/api/releases", "abc12345@a")
+        get(f"{url}/api/releases", client.open_session().api_key)
+        client.reset()
+        client.reload()
+        (directory / "b.yaml").write_text("release: []\n")
+        with pytest.raises(ScenarioError):
+            client.reload()
+        process.terminate()
+        process.wait(10)
+        assert process.stderr is not None
+        return process.stderr.read().splitlines()
+
+
+def test_the_log_says_what_happens_to_sessions(tmp_path: Path) -> None:
+    """Each line has its session, by label or short id; what happens to a session has a line."""
+    logged = "\n".join(log_of_everything("text", tmp_path))
+    time_of_line = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    names = {time_of_line: "", r"\b[0-9a-f]{8}\b": "ID", r"20\d\d-\S+Z": "NOW", f"{tmp_path}/": ""}
+    for found, name in names.items():
+        logged = re.sub(found, name, logged)
+    assert logged.splitlines() == [
+        "INFO default: b is active now",
+        "INFO default: the clock is stopped at NOW",
+        "INFO night\\nly: opened in b",
+        "INFO night\\nly #1 GET /api/releases -> 200 [b] 0 releases",
+        "INFO night\\nly: the clock is advanced to NOW",
+        "INFO night\\nly: the clock is released, at NOW",
+        "INFO night\\nly: ended: it was ended by a call",
+        "INFO pinned to a: opened by its first request",
+        "INFO pinned to a #1 GET /api/releases -> 200 [a] 0 releases",
+        "INFO ID: opened in a",
+        "INFO ID #1 GET /api/releases -> 200 [a] 0 releases",
+        "INFO default: reset to a",
+        "INFO the scenario files are reloaded: 2 scenarios",
+        "WARNING the scenario files have problems; what was read before stays in use:",
+        "b.yaml:1:1: release: unknown property; did you mean releases?",
+        "b.yaml:1:1: releases: is missing; add releases: ..., or [] for none",
+    ]
+
+
+def test_the_log_has_the_same_as_fields(tmp_path: Path) -> None:
+    """With `--log json`, each line is an object that a program can use."""
+    logged = [json.loads(line) for line in log_of_everything("json", tmp_path)]
+    assert all(re.fullmatch(r"20\d\d-\S+Z", entry["time"]) for entry in logged)
+    assert [entry["level"] for entry in logged] == ["INFO"] * 13 + ["WARNING"]
+    about = ("event", "session", "label", "scenario", "now", "scenarios")
+    fields = [{name: entry[name] for name in about if name in entry} for entry in logged]
+    nightly, pinned, other = fields[2]["session"], fields[7]["session"], fields[9]["session"]
+    assert len({nightly, pinned, other}) == 3
+    at_default = {"session": "default", "label": ""}
+    in_nightly = {"session": nightly, "label": "night\nly"}
+    in_pinned = {"session": pinned, "label": "pinned to a", "scenario": "a"}
+    in_other = {"session": other, "label": "", "scenario": "a"}
+    now = "2024-03-04T09:00:00.0000000Z"
+    assert fields == [
+        {"event": "switch", **at_default, "scenario": "b"},
+        {"event": "clock", **at_default, "now": now},
+        {"event": "opened", **in_nightly, "scenario": "b"},
+        {**in_nightly, "scenario": "b"},
+        {"event": "clock", **in_nightly, "now": fields[4]["now"]},
+        {"event": "clock", **in_nightly, "now": fields[5]["now"]},
+        {"event": "ended", **in_nightly},
+        {"event": "opened", **in_pinned},
+        in_pinned,
+        {"event": "opened", **in_other},
+        in_other,
+        {"event": "reset", **at_default, "scenario": "a"},
+        {"event": "reload", "scenarios": 2},
+        {"event": "reload"},
+    ]
+    assert (logged[3]["number"], logged[3]["status"], logged[3]["revision"]) == (1, 200, 1)
+    assert logged[6]["message"] == "night\\nly: ended: it was ended by a call"
+    assert len(logged[-1]["problems"]) == 2
+
+
+def test_long_lines_of_the_log_are_whole_objects() -> None:
+    """An entry that is too long for a line is cut in its texts, and is JSON still."""
+    query = "&".join(f"{'p' * 250}{number}={'v' * 280}" for number in range(20))
+    with serving("--port", "0", "--no-strict", "--log", "json") as (process, line):
+        get(f"{line.split()[3]}/api/releases?{query}")
+        process.terminate()
+        process.wait(10)
+        assert process.stderr is not None
+        (logged,) = process.stderr.read().splitlines()
+    entry = json.loads(logged)
+    assert (entry["session"], entry["status"], entry["count"], entry["cut"]) == (
+        *("default", 200, 7),
+        True,
+    )
+
+
+def test_idle_sessions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A session that ends since nothing has used it has a line, too."""
+    caplog.set_level("INFO", "mockbm")
+    with MockServer(idle_seconds=0.001) as server:
+        server.open_session(label="mine")
+        time.sleep(0.01)
+        assert AdminClient(server.url).health()["sessions"] == 0
+    assert caplog.messages[-1] == "mine: ended: it was idle for over 0.001 seconds"
 
 
 @pytest.mark.parametrize("form", ["json", "off"])

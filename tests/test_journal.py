@@ -393,7 +393,8 @@ def test_the_log_has_a_line_a_request(server: MockServer, caplog: pytest.LogCapt
     first, second = caplog.records
     assert (first.levelname, second.levelname) == ("INFO", "WARNING")
     assert first.message == (
-        "#1 GET /api/releases status='active' -> 200 [documented] 7 releases; status=active: 4"
+        "default #1 GET /api/releases status='active' -> 200 [documented] "
+        "7 releases; status=active: 4"
     )
     assert "no scenario is called 'emtpy'; did you mean empty?" in second.message
 

@@ -128,7 +128,6 @@ class Record:
 
     def entry(self) -> Entry:
         """The entry of the journal."""
-        when = datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="microseconds")
         call = self.call
         recorded = [*call.values][:MAX_PARAMETERS]
         empty = map(printable, call.empty[:MAX_PARAMETERS])
@@ -141,7 +140,7 @@ class Record:
             notes.append(f"{len(call.values) - len(recorded)} further ones are not recorded")
         return Entry(
             number=self.number,
-            time=f"{when[:-6]}Z",
+            time=utc(self.at),
             method=self.method[:MAX_TEXT],
             path=self.path[:MAX_TEXT],
             status=self.status,
@@ -158,6 +157,11 @@ class Record:
             ignored=tuple(name[:MAX_TEXT] for name in call.ignored[:MAX_PARAMETERS]),
             notes=tuple(note[:MAX_TEXT] for note in notes),
         )
+
+
+def utc(at: float) -> str:
+    """Seconds of Unix time as entries show it."""
+    return f"{datetime.fromtimestamp(at, timezone.utc).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 class Journal(Protocol):

@@ -22,7 +22,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from .endpoint import Endpoint, Result, not_found
-from .errors import Problem, ScenarioError, UnknownName
+from .errors import Problem, ScenarioError, UnknownName, plural
 from .fields import Duration, Moment
 from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
 from .request import Call, Request, header_key
@@ -107,11 +107,11 @@ class Access:
         self.mock.on_record(record, session)
 
 
-def log_record(record: Record, _session: Session) -> None:
+def log_record(record: Record, session: Session) -> None:
     """Log a request by `logging`, as a WSGI server is set up to."""
     level = logging.WARNING if record.status == 403 else logging.INFO
     if log.isEnabledFor(level):
-        log.log(level, "%s", record.entry())
+        log.log(level, "%s %s", session.name, record.entry())
 
 
 class Mock:
@@ -217,7 +217,13 @@ class Mock:
             needed = {self._start: "active at the start"}
             if default and default.values is None and default.active in self.scenarios:
                 needed[default.active] = "active"
-            self._load(needed)
+            try:
+                self._load(needed)
+            except ScenarioError as error:
+                text = "the scenario files have problems; what was read before stays in use:\n%s"
+                fields = {"event": "reload", "problems": [*map(str, error.problems)]}
+                log.warning(text, error, extra={"fields": fields})
+                raise
             self._reloads = self.store.add_reload()
 
     def _load(self, needed: Mapping[str, str]) -> None:
@@ -247,6 +253,9 @@ class Mock:
         self._gone = {name: before[name] for name in used & before.keys() - scenarios.keys()}
         self.problems = ()
         self._take(scenarios)
+        fields = {"event": "reload", "scenarios": len(scenarios)}
+        text = f"the scenario files are reloaded: {plural(len(scenarios), 'scenario')}"
+        log.info(text, extra={"fields": fields})
 
     def _catch_up(self) -> None:
         """Read the files again because another process has.
@@ -282,6 +291,7 @@ class Mock:
                 f"there are {self.max_sessions} sessions, and no more are allowed; end some "
                 "with DELETE, or start the mock with a higher limit"
             )
+        session.log("opened", f"opened in {start.name}", scenario=start.name)
         return LocalSession(self, session.id, key)
 
     def _fresh(
@@ -403,6 +413,7 @@ class Mock:
         with self.store.use(id_) as pin:
             assert pin is not None
             self._sync(pin)
+            pin.log("opened", "opened by its first request", scenario=scenario.name)
             yield Access(self, pin, parent=parent)
 
     def _why_refused(self, default: Session, key: str | None, id_: str) -> str:
@@ -480,6 +491,7 @@ class LocalSession:
             if session.parent is not None:
                 raise RuntimeError("this session belongs to a key that is pinned to its scenario")
             session.switch(scenario, values)
+            session.log("switch", f"{scenario.name} is active now", scenario=scenario.name)
 
     def reset(self) -> None:
         """Go back to what a fresh start has: scenario, counts, clock and an empty journal."""
@@ -487,6 +499,7 @@ class LocalSession:
             known = {**self._mock._gone, **self._mock.scenarios}
             clock = session.clock if session.parent else self._mock.clock
             session.reset(known.get(session.start, session.scenario), clock)
+            session.log("reset", f"reset to {session.active}", scenario=session.active)
 
     @property
     def now(self) -> str:
@@ -502,6 +515,7 @@ class LocalSession:
         clock = clock_at(text)
         with self._mock.use(self.id) as session:
             session.restart(clock)
+            _log_clock(session, "stopped at")
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`. Raises: ValueError."""
@@ -509,11 +523,13 @@ class LocalSession:
         with self._mock.use(self.id) as session:
             session.clock = session.clock.advanced(seconds)
             session.revision += 1
+            _log_clock(session, "advanced to")
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time, and let the active scenario begin again."""
         with self._mock.use(self.id) as session:
             session.restart(Clock())
+            _log_clock(session, "released, at")
 
     def state(self) -> dict[str, list[dict[str, Any]]]:
         """The records that the session sees now: kind to records, in the order of the answers."""
@@ -537,6 +553,11 @@ class LocalSession:
     def end(self) -> None:
         """End the session: its key is refused from now on."""
         self._mock.end_session(self.id)
+
+
+def _log_clock(session: Session, what: str) -> None:
+    now = outgoing(session.clock.now())
+    session.log("clock", f"the clock is {what} {now}", now=now)
 
 
 def clock_at(text: str) -> Clock:

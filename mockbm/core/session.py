@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import secrets
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache, reduce
 from typing import Any, Protocol
 
+from .errors import one_line
 from .faults import NOTHING, Counts, Verdict, judge
 from .fields import Row
 from .journal import Journal
@@ -21,6 +23,8 @@ from .times import Clock
 
 DEFAULT = "default"
 """The id of the session of all keys that have no session of their own. It never ends."""
+
+_log = logging.getLogger("mockbm")
 
 
 def new_key() -> str:
@@ -71,6 +75,16 @@ class Session:
     journal: Journal = field(init=False, repr=False)
     _scenario: Scenario | None = field(default=None, init=False, repr=False)
     _tables: dict[str, Table] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What the log calls it: its label, or the beginning of its id."""
+        return one_line(self.label or self.id[:8])
+
+    def log(self, event: str, text: str, **details: object) -> None:
+        """Log what has happened to it: `text` for people, the rest for programs."""
+        fields = {"event": event, "session": self.id, "label": self.label, **details}
+        _log.info("%s: %s", self.name, text, extra={"fields": fields})
 
     @property
     def scenario(self) -> Scenario:

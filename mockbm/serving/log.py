@@ -12,16 +12,20 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
-from ..core.journal import Record
+from ..core.journal import Record, utc
 from ..core.mock import log as messages
 from ..core.session import Session
 
 MAX_WAITING = 10_000
 """Lines that wait for a reader who does not read; the oldest make room for new ones."""
 
-MAX_LINE = select.PIPE_BUF if hasattr(select, "PIPE_BUF") else 512
-"""Bytes of a line. So many can be written without waiting where any can."""
+MAX_LINE = 4_096
+"""Bytes of a line."""
+
+ATOMIC = getattr(select, "PIPE_BUF", 512)
+"""So many bytes can be written without waiting where any can."""
 
 PATIENCE = 0.5
 """Seconds that a slow reader has in the end."""
@@ -58,21 +62,23 @@ class Log(logging.Handler):
 
     def record(self, record: Record, session: Session) -> None:
         """Write the line of a request."""
-        del session
         if self._fd < 0:
             return
         level = "WARNING" if record.status == 403 else "INFO"
         if self._form == "json":
             entry = record.entry().to_json()
             del entry["answer"]  # which is long, and is in the journal
-            self._write(json.dumps({"level": level, **entry}))
+            of = {"session": session.id, "label": session.label}
+            self._write_json({"level": level, **of, **entry})
         else:
-            self._write(f"{self._time(record.at)} {level} {record.line()}")
+            self._write(f"{self._time(record.at)} {level} {session.name} {record.line()}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message that was logged."""
         if self._form == "json":
-            self._write(json.dumps({"level": record.levelname, "message": record.getMessage()}))
+            fields = getattr(record, "fields", {})
+            entry = {"level": record.levelname, "time": utc(record.created), **fields}
+            self._write_json({**entry, "message": record.getMessage()})
         else:
             self._write(f"{self._time(record.created)} {record.levelname} {record.getMessage()}")
 
@@ -92,10 +98,21 @@ class Log(logging.Handler):
             self._second = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
         return f"{self._second[1]},{int((moment - second) * 1000):03d}"
 
+    def _write_json(self, entry: dict[str, Any]) -> None:
+        """Write an object, with shorter texts and no lists where it is too long for a line."""
+        line = json.dumps(entry)
+        for most in (300, 50):
+            if len(line) >= MAX_LINE:
+                plain = {k: v for k, v in entry.items() if not isinstance(v, (dict, list, tuple))}
+                cut = {k: v[:most] if isinstance(v, str) else v for k, v in plain.items()}
+                line = json.dumps({**cut, "cut": True})
+        self._write(line)
+
     def _write(self, line: str) -> None:
         data = line.encode("utf-8", "backslashreplace")
         data = data[: MAX_LINE - 1] + b"\n"
-        if self._writer is None and (self._poll is None or self._poll.poll(0)):
+        at_once = self._poll is None or (len(data) <= ATOMIC and self._poll.poll(0))
+        if self._writer is None and at_once:
             self._write_now(data)
             return
         with self._starting:
@@ -106,7 +123,8 @@ class Log(logging.Handler):
 
     def _write_now(self, data: bytes) -> None:
         try:
-            os.write(self._fd, data)
+            while data:
+                data = data[os.write(self._fd, data) :]
         except OSError:
             self._fd = -1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import ScenarioError
@@ -49,10 +50,8 @@ class Watch:
     def _reload(self) -> bool:
         """Read the files again. Returns: whether that is done, with problems or without."""
         try:
-            self._mock.reload()
-            log.info("the scenario files have changed and are read again")
-        except ScenarioError as error:
-            log.warning("the changed scenario files have problems:\n%s", error)
+            with suppress(ScenarioError):  # which is logged, and in the mock's health
+                self._mock.reload()
         except ConnectionError as error:
             if not self._waits:
                 log.warning("the scenario files have changed, but %s", error)

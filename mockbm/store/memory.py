@@ -119,6 +119,7 @@ class MemoryStore:
             for slot in slots:
                 if slot is not None:
                     slot.ended = True
+                    slot.session.log("ended", f"ended: {why}")
             if slots[0] is not None and why:
                 self._endings[id_] = why
             if len(self._endings) > MAX_ENDINGS:

@@ -12,7 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -201,13 +201,18 @@ class RedisStore:
             ids = [id_, *self.redis.smembers(self.key("pins", id_))]
             pipe = self.redis.pipeline()
             for ended in ids:
+                pipe.get(self.key("session", ended))
                 pipe.delete(self.key("session", ended))
                 pipe.delete(self.key("journal", ended), self.key("pins", ended))
                 self._loaded.pop(ended, None)
             pipe.zrem(f"{self._mock}:sessions", id_)
             if why:
                 pipe.set(self.key("ending", id_), why, ex=LIFETIME)
-            return bool(pipe.execute()[0])
+            found = pipe.execute()
+        for raw in filter(None, found[: 3 * len(ids) : 3]):
+            with suppress(ConnectionError):  # it cannot be read, and has ended all the same
+                _read(self.name, raw).log("ended", f"ended: {why}")
+        return bool(found[1])
 
     def ended(self, id_: str) -> str | None:
         with self.calling():
