@@ -184,7 +184,9 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
             return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")
         return RuntimeError(f"{url} is not mockbm: it answered {error.code} {error.reason}")
     if kind.startswith("Unknown "):
-        return UnknownName(kind[8:], details["name"], details.get("scenarios", ()))
+        unknown = UnknownName(kind[8:], details["name"], details.get("scenarios", ()))
+        unknown.args = (detail,)  # which may have a hint
+        return unknown
     if kind.startswith("Bad scenario"):
         return ScenarioError(
             Problem("", 0, 0, *line.partition(": ")[::2]) for line in details["problems"]

@@ -77,7 +77,7 @@ def test_switch_and_reset(server: MockServer) -> None:
             "/scenario",
             {"json": {"name": "qqqqq"}},
             404,
-            "called 'qqqqq'; There are: approval, bad-",
+            "called 'qqqqq'; there are: approval, bad-",
         ),
         ("PUT", "/scenario", {"json": {"name": "empty", "x": 1}}, 400, "x: unknown property"),
         (

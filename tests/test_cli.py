@@ -150,7 +150,8 @@ def test_serve_refuses_a_taken_port() -> None:
         port = str(taken.getsockname()[1])
         done = run("serve", "--port", port)
     assert done.returncode == 1
-    assert done.stderr == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    why = "Address already in use; --port 0 takes any free one"
+    assert done.stderr == f"cannot listen on 127.0.0.1:{port}: {why}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
-"""The `mockbm` command: a room for each kind of subcommand, entered when it is called."""
+"""The `mockbm` command: a module for each kind of subcommand, imported when it is called."""
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -11,11 +13,16 @@ from .._version import __version__
 
 _COMMANDS = {
     "serve": "serve",
+    "init": "files",
     "check": "files",
     "list": "files",
+    "show": "files",
     "import": "files",
     "verify": "verify",
     "use": "remote",
+    "requests": "remote",
+    "reset": "remote",
+    "reload": "remote",
     "health": "remote",
     "openapi": "describe",
     "schema": "describe",
@@ -26,11 +33,21 @@ _COMMANDS = {
 class _Commands(click.Group):
     """The subcommands, in the order of `_COMMANDS`."""
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # None where it is closed, or a test's own
+                # Files and pipes are UTF-8 everywhere; a terminal shows what it can.
+                encoding = stream.encoding if stream.isatty() else "utf-8"
+                stream.reconfigure(encoding=encoding, errors="backslashreplace")
+        return super().main(*arguments, **settings)
+
     def list_commands(self, _: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
+            if context.resilient_parsing:  # while the shell completes
+                return None
             near = get_close_matches(name, _COMMANDS, 1)
             guess = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(_COMMANDS)}"
             context.fail(f"no command is called {name!r}{guess}")
@@ -45,7 +62,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="mockbm")
 def main() -> None:
-    """A mock of BuildMaster's Get Releases endpoint, answering from scenario files.
+    """A mock of BuildMaster's Release & Build API, answering from scenario files.
 
     A scenario is one YAML or JSON file: a complete, named state of the mocked instance. Without a
     DIRECTORY, the scenarios that come with mockbm are used.
@@ -60,7 +77,8 @@ def main() -> None:
       mockbm use empty
 
     \b
-    Look over scenario files of your own, then serve them:
+    Begin scenario files of your own, check them, and serve them:
+      mockbm init tests/scenarios
       mockbm check tests/scenarios
-      mockbm serve tests/scenarios --scenario two-active
+      mockbm serve tests/scenarios --scenario first
     """

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..files.directory import SUFFIXES
+from ..core.errors import one_line
+from ..files.directory import SUFFIXES, scenario_files, shipped_scenarios
 from ..files.document import Progress
 from ..settings import Settings, option_of, variable_of
 
@@ -56,8 +61,45 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 directory_argument = click.argument(
     "directory", required=False, envvar="MOCKBM_SCENARIOS", type=click.Path(path_type=Path)
 )
-url_option = option("--url", default="http://127.0.0.1:8080", help="Where the mock listens.")
-admin_token_option = option("--admin-token", help="The mock's admin token, where it has one.")
+
+
+def environment_port() -> str | None:
+    """The port of the variable MOCKBM_PORT; None where it is not set."""
+    text = os.environ.get("MOCKBM_PORT")
+    if text and re.match(r"\w+://", text):
+        what = "as Kubernetes sets it for a Service named mockbm; it is ignored"
+        click.echo(f"MOCKBM_PORT is {one_line(text)}, {what}", err=True)
+        return None
+    return text or None
+
+
+class PortOption(click.Option):
+    """The port that a mock listens on."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:  # noqa: ARG002
+        return environment_port()
+
+
+def url_at_port(_context: object, _parameter: object, url: str | None) -> str:
+    """The URL of the mock; by default on this machine, at the port that `serve` takes as well."""
+    return url or f"http://127.0.0.1:{environment_port() or 8080}"
+
+
+def named_files(directory: Path | None) -> dict[str, Path]:
+    """The scenario files of a directory and those that come with mockbm. Raises: OSError."""
+    directories = [shipped_scenarios(), *([directory] if directory else [])]
+    return {path.stem: path for found in directories for path in scenario_files(found)}
+
+
+def complete_file(
+    context: click.Context, _parameter: object, incomplete: str
+) -> list[CompletionItem]:
+    """The scenario files that a name may mean, for the shell."""
+    directory = context.params.get("directory") or os.environ.get("MOCKBM_SCENARIOS")
+    names: list[str] = []
+    with suppress(OSError):
+        names = sorted(named_files(Path(directory) if directory else None))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _is_served(_context: object, _parameter: object, path: Path | None) -> Path | None:
@@ -78,9 +120,28 @@ def new_scenario_option(name: str, what: str) -> Callable[[Any], Any]:
     )
 
 
+def write_file(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file whole or not at all, in UTF-8; no reader ever sees a part of it.
+
+    replace: a file that is there.
+    Raises: OSError.
+    """
+    unfinished = path.with_name(f".mockbm-{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
 def fail(error: object) -> NoReturn:
     """End the command with an error."""
-    click.echo(str(error), err=True)
+    # Where there is no standard error, the reason must not be lost.
+    click.echo("\n".join(map(one_line, str(error).splitlines())), err=sys.stderr is not None)
     raise SystemExit(1)
 
 

@@ -1,20 +1,58 @@
-"""The commands that call a mock which runs elsewhere: use, health."""
+"""The commands that call a mock which runs elsewhere: use, requests, reset, reload, health."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..client import AdminClient
-from ..core.errors import ScenarioError
-from .options import admin_token_option, fail, option, url_option
+from ..core.errors import ScenarioError, one_line, plural
+from ..core.journal import Entry
+from .options import complete_file, fail, option, url_at_port
+
+INTERVAL = 0.5
+"""Seconds from one look at the journal to the next."""
+
+
+def _mock_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which mock it calls."""
+    default = "http://127.0.0.1 with MOCKBM_PORT or 8080"
+    url = option(
+        "--url", callback=url_at_port, show_default=default, help="Where the mock listens."
+    )
+    token = option("--admin-token", help="The mock's admin token, where it has one.")
+    decorated: Callable[..., Any] = url(token(command))
+    return decorated
+
+
+@contextmanager
+def _calling() -> Iterator[None]:
+    """A call of the mock, whose errors end the command."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, RuntimeError, ScenarioError) as error:
+        fail(error)
+
+
+def _complete(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The scenarios of the mock that a name may mean, or of files where none answers."""
+    with suppress(Exception):
+        client = AdminClient(context.params["url"], context.params["admin_token"], timeout=2)
+        names = [item["name"] for item in client.scenarios()]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return complete_file(context, parameter, incomplete)
 
 
 @click.command()
-@click.argument("name")
-@url_option
-@admin_token_option
+@click.argument("name", shell_complete=_complete)
+@_mock_options
 def use(name: str, url: str, admin_token: str | None) -> None:
     """Make the scenario NAME active in a running mock.
 
@@ -23,11 +61,66 @@ def use(name: str, url: str, admin_token: str | None) -> None:
       mockbm use empty
       mockbm use documented --url http://mock.test:9000
     """
-    try:
+    with _calling():
         AdminClient(url, admin_token).use(name)
-    except (OSError, ValueError, LookupError, RuntimeError, ScenarioError) as error:
-        fail(error)
     click.echo(f"{name} is now active at {url}")
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with new requests until Ctrl-C.")
+@_mock_options
+def requests(follow: bool, url: str, admin_token: str | None) -> None:
+    """Print the requests that a running mock got, each with its answer and the reason.
+
+    It is the journal of the default session, oldest first.
+    """
+    with suppress(KeyboardInterrupt):
+        last = 0
+        while True:
+            with _calling():
+                entries = _entries_after(AdminClient(url, admin_token), last)
+            for entry in entries:
+                click.echo(f"{one_line(entry.time)} {entry}")
+                last = entry.number
+            if not follow:
+                return
+            time.sleep(INTERVAL)
+
+
+def _entries_after(client: AdminClient, last: int) -> list[Entry]:
+    """The entries after that number; all of them where a reset has begun to count again."""
+    newest = client.requests(count=1)
+    if newest and newest[0].number == last:
+        return []
+    return client.requests(after=last if newest and newest[0].number > last else 0)
+
+
+@click.command()
+@_mock_options
+def reset(url: str, admin_token: str | None) -> None:
+    """Take a running mock back to its start: scenario, counters, clock, and an empty journal.
+
+    Sessions with an API key of their own are left as they are.
+    """
+    with _calling():
+        client = AdminClient(url, admin_token)
+        client.reset()
+        active = client.active
+    click.echo(f"{one_line(active)} is now active at {url}, as after a start")
+
+
+@click.command()
+@_mock_options
+def reload(url: str, admin_token: str | None) -> None:
+    """Let a running mock read its scenario files again.
+
+    Where one has a problem, all problems are printed, and the mock goes on with what it had.
+    """
+    with _calling():
+        client = AdminClient(url, admin_token)
+        client.reload()
+        count = len(client.scenarios())
+    click.echo(f"{plural(count, 'scenario')} reloaded at {url}")
 
 
 @click.command()
@@ -38,8 +131,7 @@ def use(name: str, url: str, admin_token: str | None) -> None:
     metavar="SECONDS",
     help="Ask again for so long while none answers, as after a start in the background.",
 )
-@url_option
-@admin_token_option
+@_mock_options
 def health(wait: float, url: str, admin_token: str | None) -> None:
     """Ask a running mock whether it is well, for the health check of a container.
 
@@ -66,4 +158,4 @@ def health(wait: float, url: str, admin_token: str | None) -> None:
         except ValueError as error:
             fail(error)
         time.sleep(0.1)
-    click.echo("\n".join(map(str, [found["status"], *found["problems"]])))
+    click.echo("\n".join(one_line(str(text)) for text in [found["status"], *found["problems"]]))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shlex
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,13 +16,21 @@ from typing import Any
 
 import click
 
-from ..core.errors import ScenarioError, UnknownName
+from ..core.errors import ScenarioError, UnknownName, one_line
 from ..core.mock import ADMIN_PREFIX
 from ..files.directory import shipped_scenarios
 from ..serving.log import Log
 from ..serving.server import MockServer
 from ..serving.watch import Watch, look
-from .options import directory_argument, fail, option, progress_bar, setting_options
+from .options import (
+    PortOption,
+    directory_argument,
+    fail,
+    option,
+    progress_bar,
+    setting_options,
+    write_file,
+)
 
 
 @click.command()
@@ -27,6 +38,7 @@ from .options import directory_argument, fail, option, progress_bar, setting_opt
 @option("--host", default="127.0.0.1", help="Listen here.")
 @option(
     "--port",
+    cls=PortOption,
     type=click.IntRange(0, 65535),
     default=8080,
     help="Listen on this port; 0 takes any free one.",
@@ -66,7 +78,10 @@ def serve(
     try:
         with _end_by_signal() as wait:
             if port_file:
-                _write_port(port_file, server.port)
+                try:
+                    write_file(port_file, f"{server.port}\n", replace=True)
+                except OSError as error:
+                    fail(f"cannot write the port file {port_file}: {error.strerror}")
             _greet(server, options)
             wait()
     except ConnectionError as error:  # of the store
@@ -83,9 +98,11 @@ def serve(
 
 def _greet(server: MockServer, options: dict[str, Any]) -> None:
     """Print where the mock is; nobody has to read that."""
+    header = one_line(f"X-ApiKey: {_some_key(server)}")
+    quoted = f'"{header}"' if re.fullmatch(r"[\w.,:@/ -]+", header) else shlex.quote(header)
     lines = [
         f"mockbm listening on {server.url} (scenario {server.active}); try: "
-        f'curl -H "X-ApiKey: {_some_key(server)}" {server.url}/api/releases'
+        f"curl -H {quoted} {server.url}/api/releases"
     ]
     if options["admin_api"] and server.admin_token and not options["admin_token"]:
         lines.append(f"mockbm admin token: {server.admin_token}")
@@ -108,17 +125,10 @@ def _started(directory: Path | None, **options: Any) -> MockServer:
         code = error.errno or 0  # below 0 where the name of the host is not known
         why = os.strerror(code) if code > 0 else error.strerror
         why = f"{why}".partition(" (while")[0]  # Python repeats the address
+        if code == errno.EADDRINUSE:
+            why += "; --port 0 takes any free one"
         fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     return server
-
-
-def _write_port(path: Path, port: int) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(f"{port}\n")
-        unfinished.replace(path)  # so that no reader sees half of it
-    except OSError as error:
-        fail(f"cannot write the port file {path}: {error.strerror}")
 
 
 @contextmanager

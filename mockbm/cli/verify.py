@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 from pathlib import Path
@@ -13,7 +14,7 @@ from .. import verify as package
 from ..core.errors import ScenarioError
 from ..files.document import is_json
 from ..importer import scenario_text
-from .options import new_scenario_option, option
+from .options import new_scenario_option, option, write_file
 
 MAX_KEY = 10_000
 """Bytes of the key's file that are read."""
@@ -86,10 +87,7 @@ def verify(
     logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
     if scenario_out is not None and scenario_out.exists():
         _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
-    key = api_key_file.read(MAX_KEY).decode("ascii", "replace").strip()
-    if not key:
-        name = getattr(api_key_file, "name", "<stdin>").replace("<stdin>", "the standard input")
-        _give_up(f"{name} is empty; it is expected to hold the API key")
+    key = _read_key(api_key_file)
     privacy = package.Privacy(key, show_names=show_names)
 
     def tell(most: int) -> None:
@@ -111,13 +109,25 @@ def verify(
         if scenario_out is not None and model is not None:
             values = model.scenario(privacy.without_key, anonymize=not show_names)
             text = scenario_text(values, as_json=is_json(scenario_out))
-            with scenario_out.open("x", encoding="utf-8") as file:
-                file.write(text)
+            write_file(scenario_out, text)
     except ScenarioError as error:
         _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
     except OSError as error:
         _give_up(f"cannot write {scenario_out}: {error.strerror}")
     raise SystemExit(1 if report.findings else 0)
+
+
+def _read_key(file: BinaryIO) -> str:
+    """The API key in a file. PowerShell writes UTF-16, some editors a byte-order mark."""
+    name = getattr(file, "name", "<stdin>").replace("<stdin>", "the standard input")
+    raw = file.read(MAX_KEY)
+    is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    key = raw.decode("utf-16" if is_wide else "utf-8-sig", "replace").strip()
+    if "\0" in key:
+        _give_up(f"{name} looks like UTF-16; save the file as UTF-8")
+    if not key:
+        _give_up(f"{name} is empty; it is expected to hold the API key")
+    return key
 
 
 def _give_up(why: str) -> NoReturn:

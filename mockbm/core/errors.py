@@ -135,16 +135,19 @@ class ScenarioError(Exception):
 
 
 class UnknownName(LookupError):  # noqa: N818 (it reads as what it says)
-    """A name that nothing has; `known` are the existing names, `nearest` the likeliest of them."""
+    """A name that nothing has; `known` are the existing names, `nearest` the likeliest of them.
 
-    def __init__(self, kind: str, name: str, known: Collection[str] = ()) -> None:
+    hint: more to say about the name.
+    """
+
+    def __init__(self, kind: str, name: str, known: Collection[str] = (), hint: str = "") -> None:
         self.kind = kind
         self.name = name
         self.known = tuple(known)
         self.nearest = nearest(str(name), self.known)
         guess = f"; did you mean {self.nearest}?" if self.nearest else ""
-        there = f"{'' if guess else ';'} There are: {', '.join(known)}" if known else ""
-        super().__init__(f"no {kind} is called {name!r}{guess}{there}")
+        there = f"{' There' if guess else '; there'} are: {', '.join(known)}" if known else ""
+        super().__init__(f"no {kind} is called {name!r}{guess}{there}{hint and f'; {hint}'}")
 
 
 class NameProblem(str):

@@ -53,6 +53,9 @@ class Source(Protocol):
     def inline(self, values: Any, known: Mapping[str, Scenario]) -> Scenario:
         """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
 
+    def hint(self, name: str) -> str:
+        """Why no scenario has a name that one could have; "" for other names."""
+
 
 @dataclass(eq=False, slots=True)
 class Access:
@@ -191,7 +194,8 @@ class Mock:
         """The scenario of that name. Raises: UnknownName."""
         scenarios = self.scenarios
         if name not in scenarios:
-            raise UnknownName("scenario", name, scenarios)
+            broken = self.problems and f"changed files are not served, since {self.problems[0]}"
+            raise UnknownName("scenario", name, scenarios, broken or self.source.hint(name))
         return scenarios[name]
 
     def _require_playable(self, scenario: Scenario) -> None:

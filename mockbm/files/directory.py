@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,23 +65,38 @@ class Directory:
         """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
         return inline_scenario(values, known)
 
+    def hint(self, name: str) -> str:
+        """Why no scenario has a name that one could have; "" for other names."""
+        with suppress(OSError):
+            for path in scenario_files(self.path):
+                if path.stem == name:
+                    return f"{path.name} is new since the files were read; reload them"
+            if any(path.stem == name for path in scenario_files(shipped_scenarios())):
+                what = f"{name} comes with mockbm, whose scenarios those of {self.name} replace"
+                return f"{what}; a file there may say `extends: {name}`"
+        return ""
 
-def load_scenarios(directory: Path, progress: Progress | None = None) -> dict[str, Scenario]:
+
+def load_scenarios(
+    directory: Path, progress: Progress | None = None, files: Collection[Path] | None = None
+) -> dict[str, Scenario]:
     """The scenarios of `directory` (`*.yaml`, `*.yml`, `*.json`), by name in alphabetical order.
 
     A scenario may extend one of the same directory or one that comes with mockbm.
     progress: is called with the part of the files that has been read, from 0 to 1.
+    files: only these of the directory; another one is read only where one of them extends it.
     Raises: ScenarioError with every problem of every file.
     """
     scenarios = {}
     with collector_paused():
         family = _Family(directory, progress)
-        for name in family.names:
-            scenario = family.scenario(name)
+        for name, path in family.files.items():
+            scenario = family.scenario(name) if files is None or path in files else None
             if scenario is not None:
                 scenarios[name] = scenario
-    if family.problems:
-        raise ScenarioError(family.problems)
+    problems = family.problems if files is None else family.problems_of(files)
+    if problems:
+        raise ScenarioError(problems)
     return scenarios
 
 
@@ -117,7 +133,7 @@ class _Family:
         self._progress = progress
         self._sizes: dict[Path, int] = {}
         self._bytes_done = 0
-        self._files: dict[str, Path] = {}
+        self.files: dict[str, Path] = {}  # those that can be scenarios, by name
         self._open: list[str] = []
         self._made: dict[str, Scenario | None] = {}
         self._is_shipped = directory.resolve() == shipped_scenarios()
@@ -125,16 +141,24 @@ class _Family:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
                 what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
                 self._complain(path, "name", f"{what} and '-'")
-            elif path.stem in self._files:
-                other = self._files[path.stem].name
+            elif path.stem in self.files:
+                other = self.files[path.stem].name
                 self._complain(path, "name", f"{other} is called {path.stem}, too; rename one")
             else:
-                self._files[path.stem] = path
+                self.files[path.stem] = path
 
     @property
     def names(self) -> Sequence[str]:
         """The names of the files that can be scenarios."""
-        return list(self._files)
+        return list(self.files)
+
+    def problems_of(self, files: Collection[Path]) -> list[Problem]:
+        """The problems of some files, and of those that were read since they extend them."""
+        for path in files:
+            if path.suffix.lower() not in SUFFIXES:
+                self._complain(path, "name", f"a scenario file ends in {', '.join(SUFFIXES)}")
+        paths = {*map(str, files), *(str(self.files[name]) for name in self._made)}
+        return [problem for problem in self.problems if problem.path in paths]
 
     def _complain(self, path: Path, where: str, what: str) -> None:
         self.problems.append(Problem(str(path), 1, 1, where, what))
@@ -156,7 +180,7 @@ class _Family:
         """The scenario of one file, or None where it has problems."""
         if name not in self._made:
             self._open.append(name)
-            self._made[name] = self._load(self._files[name])
+            self._made[name] = self._load(self.files[name])
             self._open.pop()
         return self._made[name]
 
@@ -174,7 +198,7 @@ class _Family:
             raise ValidationError({"extends": [_TOO_LONG]})
         shipped = self._shipped
         in_shipped = shipped is not None and extended in shipped.names
-        if extended in self._files and not (extended == name and in_shipped):
+        if extended in self.files and not (extended == name and in_shipped):
             if extended in self._open:
                 way = " extends ".join([*self._open[self._open.index(extended) :], extended])
                 raise ValidationError({"extends": [f"goes in a circle: {way}"]})

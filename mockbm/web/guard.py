@@ -50,8 +50,9 @@ class Guard:
             return 403, "the admin API is for this machine only, unless --admin-token is set"
         if is_file:
             return None
-        given = request.headers.get("Authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        is_token = hmac.compare_digest(given.strip().encode(), self.token.encode())
+        if scheme.lower() == "bearer" and is_token:
             return None
         return 401, "the admin API needs its token, as Authorization: Bearer TOKEN"
 
