@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,10 +15,11 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import click
 import pytest
 from werkzeug.serving import make_server
 
@@ -336,6 +338,161 @@ def test_idle_sessions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages[-1] == "mine: ended: it was idle for over 0.001 seconds"
 
 
+def test_requests_prints_the_journal() -> None:
+    """`requests` prints what a running mock got, and with --follow what it gets from then on."""
+    with MockServer() as server:
+        get(f"{server.url}/api/releases?status=active")
+        get(f"{server.url}/api/releases?status=deployed")
+        done = run("requests", MOCKBM_URL=server.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        first, second = done.stdout.splitlines()
+        assert re.fullmatch(
+            r"20\d\d-\S+Z #1 GET /api/releases status='active' -> 200 \[documented\] "
+            r"7 releases; status=active: 4",
+            first,
+        )
+        command = [MOCKBM, "requests", "--follow", "--url", server.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in "12"] == [f"{first}\n", f"{second}\n"]
+            get(f"{server.url}/api/releases?releaseNumber=5")
+            assert " #3 GET /api/releases releaseNumber='5' -> 200" in process.stdout.readline()
+            server.mock.default.reset()
+            get(f"{server.url}/api/releases?releaseNumber=6")
+            assert " #1 GET /api/releases releaseNumber='6' -> 200" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(10), process.stdout.read()) == (0, "")
+
+
+def test_reset_and_reload(tmp_path: Path) -> None:
+    """`reset` takes a mock back to its start, `reload` lets it read its files again."""
+    (tmp_path / "a.yaml").write_text("releases: []\n")
+    with MockServer(tmp_path) as server:
+        url = ("--url", server.url)
+        (tmp_path / "b.yaml").write_text("releases: []\n")
+        done = run("use", "b", *url)
+        assert (done.returncode, done.stderr) == (
+            1,
+            "no scenario is called 'b'; there are: a; "
+            "b.yaml is new since the files were read; reload them\n",
+        )
+        done = run("reload", *url)
+        assert (done.returncode, done.stdout) == (0, f"2 scenarios reloaded at {server.url}\n")
+        assert run("use", "b", *url).returncode == 0
+        done = run("reset", *url)
+        assert done.stdout == f"a is now active at {server.url}, as after a start\n"
+        assert (done.returncode, server.active) == (0, "a")
+        (tmp_path / "b.yaml").write_text("release: []\nextends: a\n")
+        done = run("reload", *url)
+        problem = f"{tmp_path}/b.yaml:1:1: release: unknown property; did you mean releases?"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{problem}\n")
+        assert run("use", "c", *url).stderr == (
+            "no scenario is called 'c'; there are: a, b; "
+            f"changed files are not served, since {problem}\n"
+        )
+
+
+def test_a_shipped_scenario_beside_ones_own(tmp_path: Path) -> None:
+    """Where one's own directory replaces the shipped scenarios, the message says so."""
+    (tmp_path / "mine.yaml").write_text("releases: []\n")
+    expected = (
+        "no scenario is called 'documented'; there are: mine; documented comes with mockbm, "
+        f"whose scenarios those of {tmp_path} replace; a file there may say `extends: documented`\n"
+    )
+    assert run("serve", str(tmp_path), "--scenario", "documented").stderr == expected
+    with MockServer(tmp_path) as server:
+        assert run("use", "documented", "--url", server.url).stderr == expected
+
+
+def test_clients_take_the_port_of_serve() -> None:
+    """Without a URL, commands call this machine at MOCKBM_PORT; a URL wins."""
+    with MockServer() as server:
+        port = {"MOCKBM_PORT": str(server.port)}
+        assert run("health", **port).stdout == "ok\n"
+        assert run("use", "empty", **port).stdout == f"empty is now active at {server.url}\n"
+        done = run("health", MOCKBM_PORT="9", MOCKBM_URL=server.url)
+        assert (done.returncode, done.stdout) == (0, "ok\n")
+
+
+@pytest.mark.parametrize("value", ["tcp://10.0.0.1:8080", "udp://[fd00::1]:53"])
+def test_ports_of_kubernetes_are_ignored(value: str) -> None:
+    """What Kubernetes sets for a Service named mockbm is no port, and is said to be ignored."""
+    ignored = (
+        f"MOCKBM_PORT is {value}, as Kubernetes sets it for a Service named mockbm; it is ignored"
+    )
+    done = run("serve", "--scenario", "singel", MOCKBM_PORT=value)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, ignored)
+    assert "did you mean single?" in done.stderr
+    done = run("health", MOCKBM_PORT=value, MOCKBM_URL="http://127.0.0.1:9")
+    assert done.stderr == "no mock answers at http://127.0.0.1:9: Connection refused\n"
+    done = run("serve", MOCKBM_PORT="tcp")
+    assert (done.returncode, "'tcp' is not a valid integer range" in done.stderr) == (2, True)
+
+
+def test_the_curl_line_can_be_pasted(tmp_path: Path) -> None:
+    """A key is quoted for a shell where it has to be."""
+    (tmp_path / "a.yaml").write_text("releases: []\napiKeys: ['$HOME \"`x`\\ it''s!']\n")
+    with serving(str(tmp_path), "--port", "0") as (_, line):
+        command = shlex.split(line.partition("try: ")[2])
+        assert command[:3] == ["curl", "-H", "X-ApiKey: $HOME \"`x`\\ it's!"]
+        assert get(command[3], command[2].partition(": ")[2]) == []
+
+
+CLOSED = {
+    "no standard error": "2>&-",
+    "no output": ">&-",
+    "nothing at all": "<&- >&- 2>&-",
+    "a reader of the first line": "| head -1",
+    "a reader of errors that has gone": "2> >(true)",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no bash")
+@pytest.mark.parametrize("name", CLOSED)
+def test_serve_goes_on_without_its_streams(name: str, tmp_path: Path) -> None:
+    """Without standard error or output, or with a reader that has gone, `serve` does its work."""
+    pid, port_file, status = tmp_path / "pid", tmp_path / "port", tmp_path / "status"
+    serve = f"{MOCKBM} serve --port 0 --port-file {port_file} & echo $! > {pid}"
+    command = f"({serve}; wait $!; echo $? > {status}) {CLOSED[name]}"
+    shell = subprocess.Popen(["bash", "-c", command], start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{wait_for(port_file)}"
+        for _ in range(3):
+            assert isinstance(get(f"{url}/api/releases"), list)
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+        assert wait_for(status) == "0"
+        assert not port_file.exists()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+
+def wait_for(path: Path) -> str:
+    """What a file holds, once it is there."""
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.read_text().strip()):
+        assert time.monotonic() < deadline, f"there is no {path}"
+        time.sleep(0.02)
+    return path.read_text().strip()
+
+
+def test_errors_without_standard_error(tmp_path: Path) -> None:
+    """Where there is no standard error, the reason of a failure is on standard output."""
+    done = subprocess.run(
+        ["bash", "-c", f"{MOCKBM} serve {tmp_path}/none 2>&-"], capture_output=True, text=True
+    )
+    expected = f"{tmp_path}/none: No such file or directory; give a directory of scenario files\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, expected, "")
+
+
+def test_mockbm_is_a_module_to_run() -> None:
+    """`python -m mockbm` is the same command."""
+    command = [sys.executable, "-m", "mockbm", "use", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, run("use", "--help").stdout)
+
+
 @pytest.mark.parametrize("form", ["json", "off"])
 def test_the_log_takes_other_forms(form: str) -> None:
     """The log is JSON, an entry a line, or nothing, and never has a key in it."""
@@ -457,7 +614,7 @@ def test_check_and_list() -> None:
 def test_version_and_help() -> None:
     """`--version` tells the version, and every `--help` has an example or says what happens."""
     assert run_process("--version").stdout == f"mockbm, version {__version__}\n"
-    for command in ("", "serve", "check", "list", "import", "use", "health"):
+    for command in ("", *main.list_commands(click.Context(main))):
         done = run(*filter(None, (command, "--help")))
         assert done.returncode == 0
         assert done.stdout.startswith("Usage: mockbm")

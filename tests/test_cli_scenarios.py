@@ -207,28 +207,39 @@ def test_output_is_utf_8(encoding: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of processes")
-@pytest.mark.parametrize("target", ["import --output new.yaml {answer}", "serve --port-file new"])
-def test_files_are_whole_or_not_there(target: str, tmp_path: Path) -> None:
-    """Where a file cannot be written whole, nothing is left of it."""
+@pytest.mark.parametrize(
+    ("arguments", "most", "status"),
+    [
+        ("import {there}/answer.json --output new.yaml", 1_000, 1),
+        ("verify --url {url} --api-key-file {there}/key --scenario-out new.json", 1_000, 2),
+        ("init .", 1_000, 1),
+        ("serve --port 0 --port-file new", 3, 1),
+    ],
+)
+def test_files_are_whole_or_not_there(
+    arguments: str, most: int, status: int, tmp_path: Path
+) -> None:
+    """Where a file cannot be written whole, as on a full disk, nothing is left of it."""
     import resource
 
-    answer = tmp_path / "answer.json"
-    answer.write_text(json.dumps([RELEASE | {"id": id_} for id_ in range(100)]))
+    (tmp_path / "key").write_text("abc12345")
+    answer = [RELEASE | {"id": id_} for id_ in range(100)]
+    (tmp_path / "answer.json").write_text(json.dumps(answer))
     directory = tmp_path / "here"
     directory.mkdir()
-    most = 3 if target.startswith("serve") else 1_000
-    done = subprocess.run(
-        [MOCKBM, *target.format(answer=answer).split()],
-        capture_output=True,
-        text=True,
-        cwd=directory,
-        timeout=30,
-        env={**os.environ, "MOCKBM_PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("cannot write")
-    assert done.stderr.endswith("File too large\n")
+    with MockServer() as server:
+        done = subprocess.run(
+            [MOCKBM, *arguments.format(there=tmp_path, url=server.url).split()],
+            capture_output=True,
+            text=True,
+            cwd=directory,
+            timeout=30,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        )
+    assert done.returncode == status
+    last = done.stderr.splitlines()[-1]
+    assert (last[:12], last.rpartition(": ")[2]) == ("cannot write", "File too large")
     assert [*directory.iterdir()] == []
 
 

@@ -18,6 +18,7 @@ from test_cli import serving
 from mockbm import AdminClient, MockServer, ScenarioError, create_app
 from mockbm.client import RemoteSession
 from mockbm.core.mock import LocalSession
+from mockbm.core.session import session_id
 
 Asked = Mapping[str, str]
 NO_FILTERS: Asked = {}
@@ -283,6 +284,15 @@ def test_a_rate_counts_by_the_clock(shared: MockServer) -> None:
     assert answer.text == "Too many requests; try again in 60 s\n"
     assert answer.headers["X-Mockbm-Explain"] == "faults[0]: more than 2 requests in 60 seconds"
     session.set_clock("2024-03-04T09:00:00Z")
+    assert statuses(session, shared.url, 3) == [200, 200, 429]
+
+
+def test_a_clock_that_was_ahead_blocks_no_rate(shared: MockServer) -> None:
+    """Requests that another machine has counted, with its clock an hour ahead, do not count."""
+    session = opened(shared.url, {"rate": "2/m"})
+    assert statuses(session, shared.url, 3) == [200, 200, 429]
+    with shared.mock.use(session_id(session.api_key)) as state:
+        state.counts.passed = [[moment + 3600 for moment in state.counts.passed[0]]]
     assert statuses(session, shared.url, 3) == [200, 200, 429]
 
 

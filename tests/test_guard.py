@@ -27,6 +27,9 @@ class Call(NamedTuple):
 CALLS = {
     "a program here": Call(200, 401),
     "with the token": Call(200, 200, headers=BEARER),
+    "with the token, in small letters": Call(
+        200, 200, headers={"Authorization": f"bearer  {TOKEN}"}
+    ),
     "with another token": Call(200, 401, headers={"Authorization": "Bearer another"}),
     "with a token of odd letters": Call(200, 401, headers={"Authorization": "Bearer \xe9"}),
     "with the token as a password": Call(200, 401, headers={"Authorization": f"Basic {TOKEN}"}),

@@ -32,6 +32,7 @@ from drifts import (
 )
 from verifying import KEY, RICH, differences, keeps_secrets, serving, verified
 
+from mockbm import MockServer
 from mockbm.cli import main
 from mockbm.files.directory import load_scenarios
 
@@ -269,6 +270,22 @@ def test_what_is_no_key(key: str) -> None:
     result = verified("http://127.0.0.1:9", key=key)
     expected = "the API key is expected to be one word of printable ASCII characters\n"
     assert (result.exit_code, result.output) == (2, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_encodings_of_the_file_for_the_key(encoding: str, tmp_path: Path) -> None:
+    """A file that PowerShell or an editor has written holds the same key, or what it is is said."""
+    path = tmp_path / "key"
+    path.write_text(f"{KEY}\r\n", encoding=encoding)
+    with MockServer() as server:
+        server.mock.default.use_values({"extends": "single", "apiKeys": [KEY]})
+        command = ["verify", "--url", server.url, "--api-key-file", str(path)]
+        result = CliRunner().invoke(main, command)
+    if encoding == "utf-16-le":
+        expected = f"{path} looks like UTF-16; save the file as UTF-8\n"
+        assert (result.exit_code, result.output) == (2, expected)
+    else:
+        assert (result.exit_code, "no difference in" in result.output) == (0, True)
 
 
 def test_an_empty_file_for_the_key(tmp_path: Path) -> None:
