@@ -363,6 +363,7 @@ def test_files_that_commands_name_exist() -> None:
     named = {name for page in PAGES[:-1] for name in form.findall(TEXTS[page])}
     theirs = {
         "tests/scenarios",
+        "tests/scenarios/first.yaml",
         "tests/scenarios/nightly.yaml",
         "tests/scenarios/.scenario.schema.json",
     }
