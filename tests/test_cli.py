@@ -331,7 +331,7 @@ def test_long_lines_of_the_log_are_whole_objects() -> None:
 def test_idle_sessions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A session that ends since nothing has used it has a line, too."""
     caplog.set_level("INFO", "mockbm")
-    with MockServer(idle_seconds=0.001) as server:
+    with MockServer(idle_seconds=0.001, state="memory") as server:
         server.open_session(label="mine")
         time.sleep(0.01)
         assert AdminClient(server.url).health()["sessions"] == 0

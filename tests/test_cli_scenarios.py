@@ -111,6 +111,7 @@ CHECKED = {
         1,
         ["bad.yaml:1:1: release: unknown property; did you mean releases?"],
     ),
+    "only hidden": ((".scenario.schema.json",), 0, []),
     "hidden": ((".scenario.schema.json", "good.yaml"), 0, ["good.yaml: no problems"]),
     "no name of a scenario": (
         ("a b.yaml",),

@@ -158,6 +158,23 @@ def test_processes_share_all_that_a_session_is(redis: RedisServer) -> None:
         assert all("it was ended by a call" in a.headers["X-Mockbm-Explain"] for a in answers)
 
 
+def test_the_log_says_that_a_session_has_ended(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A session that a call ends, and those of its pinned keys, have their lines in the log."""
+    caplog.set_level("INFO", "mockbm")
+    with MockServer(state=redis.url) as server:
+        session = server.open_session(label="mine")
+        ask(server.url, f"{session.api_key}@empty")
+        session.end()
+    assert [text for text in caplog.messages if "#" not in text] == [
+        "mine: opened in documented",
+        "pinned to empty: opened by its first request",
+        "mine: ended: it was ended by a call",
+        "pinned to empty: ended: it was ended by a call",
+    ]
+
+
 def test_a_reload_reaches_every_process(redis: RedisServer, tmp_path: Path) -> None:
     """After a reload in one process, every other one serves the new files, or says why not."""
     directory = tmp_path / "scenarios"

@@ -112,7 +112,8 @@ def check(paths: tuple[Path, ...]) -> None:
             fine.append(f"{directory}: {plural(count, 'scenario')}, no problems")
         else:
             fine += [f"{path}: no problems" for path in files]
-    click.echo("\n".join(map(str, problems or fine)))
+    for line in problems or fine:
+        click.echo(str(line))
     raise SystemExit(1 if problems else 0)
 
 
