@@ -477,13 +477,19 @@ def wait_for(path: Path) -> str:
     return path.read_text().strip()
 
 
-def test_errors_without_standard_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "last"),
+    [
+        ("serve none", 1, "none: No such file or directory; give a directory of scenario files"),
+        ("serve --log x", 2, "'x' is not one of 'text', 'json', 'off'."),
+    ],
+)
+def test_errors_without_standard_error(arguments: str, status: int, last: str) -> None:
     """Where there is no standard error, the reason of a failure is on standard output."""
-    done = subprocess.run(
-        ["bash", "-c", f"{MOCKBM} serve {tmp_path}/none 2>&-"], capture_output=True, text=True
-    )
-    expected = f"{tmp_path}/none: No such file or directory; give a directory of scenario files\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, expected, "")
+    command = ["bash", "-c", f"{MOCKBM} {arguments} 2>&-"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert done.stdout.endswith(f"{last}\n")
 
 
 def test_mockbm_is_a_module_to_run() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,8 +36,11 @@ class _Commands(click.Group):
     """The subcommands, in the order of `_COMMANDS`."""
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
+        # They are None where they are closed; an error is then shown where it can be.
+        sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = sys.stderr or sys.stdout
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # None where it is closed, or a test's own
+            if hasattr(stream, "reconfigure"):  # not a test's own
                 # Files and pipes are UTF-8 everywhere; a terminal shows what it can.
                 encoding = stream.encoding if stream.isatty() else "utf-8"
                 stream.reconfigure(encoding=encoding, errors="backslashreplace")

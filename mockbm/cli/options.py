@@ -140,8 +140,7 @@ def write_file(path: Path, text: str, *, replace: bool = False) -> None:
 
 def fail(error: object) -> NoReturn:
     """End the command with an error."""
-    # Where there is no standard error, the reason must not be lost.
-    click.echo("\n".join(map(one_line, str(error).splitlines())), err=sys.stderr is not None)
+    click.echo("\n".join(map(one_line, str(error).splitlines())), err=True)
     raise SystemExit(1)
 
 

@@ -49,7 +49,7 @@ class Log(logging.Handler):
         self._second = (0, "")
         self._fd = -1
         self._poll: select.poll | None = None
-        if form != "off" and sys.stderr is not None:
+        if form != "off" and sys.__stderr__ is not None:
             with suppress(OSError, ValueError):
                 self._fd = sys.stderr.fileno()
                 if not stat.S_ISREG(os.fstat(self._fd).st_mode) and hasattr(select, "poll"):
