@@ -221,22 +221,25 @@ def test_files_are_whole_or_not_there(
     arguments: str, most: int, status: int, tmp_path: Path
 ) -> None:
     """Where a file cannot be written whole, as on a full disk, nothing is left of it."""
-    import resource
-
+    limited = (
+        "import os, resource, sys;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}));"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     (tmp_path / "key").write_text("abc12345")
     answer = [RELEASE | {"id": id_} for id_ in range(100)]
     (tmp_path / "answer.json").write_text(json.dumps(answer))
     directory = tmp_path / "here"
     directory.mkdir()
     with MockServer() as server:
+        words = arguments.format(there=tmp_path, url=server.url).split()
         done = subprocess.run(
-            [MOCKBM, *arguments.format(there=tmp_path, url=server.url).split()],
+            [sys.executable, "-c", limited, MOCKBM, *words],
             capture_output=True,
             text=True,
             cwd=directory,
             timeout=30,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
         )
     assert done.returncode == status
     last = done.stderr.splitlines()[-1]
