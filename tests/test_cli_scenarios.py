@@ -163,15 +163,18 @@ def test_check_takes_files(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
         ("mockbm show appr", ["plain,approval"]),
         ("mockbm show mi", ["plain,mine"]),
         ("mockbm use mi", ["plain,mine"]),
-        ("mockbm use --url {url} docu", ["plain,documented"]),
+        ("mockbm use --url {url} ot", ["plain,other"]),
         ("mockbm use --url {url} mi", []),
         ("mockbm nonsense mi", []),
     ],
 )
 def test_shells_complete(words: str, expected: list[str], tmp_path: Path) -> None:
     """The shell completes commands and scenarios: a running mock's, or else those of files."""
-    (tmp_path / "mine.yaml").write_text("releases: []\n")
-    with MockServer() as server:
+    for name in ("mine", "served/other"):
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("releases: []\n")
+    with MockServer(tmp_path / "served") as server:
         typed = words.format(url=server.url)
         done = run(
             _MOCKBM_COMPLETE="bash_complete",

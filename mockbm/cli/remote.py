@@ -44,7 +44,7 @@ def _complete(
 ) -> list[CompletionItem]:
     """The scenarios of the mock that a name may mean, or of files where none answers."""
     with suppress(Exception):
-        client = AdminClient(context.params["url"], context.params["admin_token"], timeout=2)
+        client = AdminClient(context.params["url"], context.params["admin_token"], timeout=5)
         names = [item["name"] for item in client.scenarios()]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
     return complete_file(context, parameter, incomplete)
