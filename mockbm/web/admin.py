@@ -22,6 +22,7 @@ from .._version import __version__
 from ..core.answer import ALONE
 from ..core.errors import ScenarioError, UnknownName, flatten, spell
 from ..core.mock import ADMIN_PREFIX, LocalSession
+from ..core.request import MAX_BODY
 from ..core.scenario import RELEASES, Scenario
 from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
@@ -159,6 +160,7 @@ for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, Runt
 @blueprint.before_request
 def _let_in() -> Response | None:
     """Every call passes the guard first, and one of several processes changes nothing by itself."""
+    request.max_content_length = MAX_BODY
     if request.endpoint == "admin.page_file" or (
         request.endpoint == "admin.index" and page.is_for_people()
     ):

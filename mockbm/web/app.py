@@ -13,7 +13,6 @@ from werkzeug.exceptions import HTTPException
 
 from ..core.answer import unavailable
 from ..core.mock import ADMIN_PREFIX, Mock, log
-from ..core.request import MAX_BODY
 from ..settings import Settings
 from . import admin, blueprint
 from .guard import Guard
@@ -86,11 +85,6 @@ def make_app(mock: Mock, settings: Settings) -> Flask:
             return blueprint.as_response(unavailable(error))
         return blueprint.respond()
 
-    def limit_body() -> None:
-        if is_for_admin():
-            request.max_content_length = MAX_BODY
-
-    app.before_request(limit_body)
     app.register_error_handler(HTTPException, refuse)
     app.register_error_handler(ConnectionError, refuse)
     return app

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from typing import IO, cast
 
 from flask import Blueprint, Flask, Response, request
+from flask import Request as FlaskRequest
 from flask.blueprints import BlueprintSetupState
 
 from ..core.answer import answer
@@ -33,19 +34,20 @@ def _add_rules(setup: BlueprintSetupState) -> None:
 
 def respond() -> Response:
     """Answer the current request by the table of endpoints, also one that no URL rule matches."""
-    environ = request.environ
+    current: FlaskRequest = request._get_current_object()  # type: ignore[attr-defined]
+    environ = current.environ
     found = answer(
         current_mock(),
         Request(
-            request.method,
-            request.path,
+            current.method,
+            current.path,
             environ.get("QUERY_STRING", ""),
             {
                 "x-apikey": environ.get("HTTP_X_APIKEY", ""),
                 "authorization": environ.get("HTTP_AUTHORIZATION", ""),
                 "content-type": environ.get("CONTENT_TYPE", ""),
             },
-            _body(),
+            _body(current.stream),
             bool(environ.get(CAN_BREAK)),
             is_one_of_many(),
         ),
@@ -65,9 +67,9 @@ def as_response(found: Answer) -> Response:
     return response
 
 
-def _body() -> bytes:
+def _body(stream: IO[bytes]) -> bytes:
     """The body, of which a long one is read only as far as it takes to see that it is too long."""
     body = b""
-    while len(body) <= MAX_BODY and (piece := request.stream.read(MAX_BODY + 1 - len(body))):
+    while len(body) <= MAX_BODY and (piece := stream.read(MAX_BODY + 1 - len(body))):
         body += piece
     return body
