@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
 
 from .errors import NameProblem, Names, nearest, quoted, suggest
 from .json_schema import JsonSchema, Place
@@ -20,6 +20,8 @@ def write_json(value: object) -> bytes:
     """`value` as compact JSON in UTF-8, as the vendor's server writes it."""
     return _ENCODER.encode(value).encode()
 
+
+T = TypeVar("T")
 
 Row = dict[str, Any]
 """One record: property to value, nothing null."""
@@ -35,7 +37,27 @@ def fold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-class Integer(fields.Field[int]):
+class Value(fields.Field[T]):
+    """A value that needs no more than `_deserialize`, and goes out as it is in a dict.
+
+    That is most of the time of a large file: Marshmallow's own ways also look for defaults,
+    validators and attributes of objects.
+    """
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if value is missing and self.load_default is missing and not self.required:
+            return missing
+        if value is missing or value is None or self.validators:
+            return super().deserialize(value, *args, **kwargs)
+        return self._deserialize(value, *(args or (None, None)), **kwargs)
+
+    def serialize(self, attr: str, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(obj) is dict and self.dump_default is missing and self.attribute is None:
+            return obj.get(attr, missing)
+        return super().serialize(attr, obj, *args, **kwargs)
+
+
+class Integer(Value[int]):
     """A 32-bit integer, as a number or as ASCII decimal digits [C]."""
 
     default_error_messages = {"null": "is empty; write a number"}  # noqa: RUF012
@@ -63,7 +85,7 @@ class Integer(fields.Field[int]):
         return {"type": ["integer", "string"], **limits, "pattern": r"^-?0*[0-9]{1,10}$"}
 
 
-class Text(fields.Field[str]):
+class Text(Value[str]):
     """Any text. A whole number is taken as its digits; other types would be guesses."""
 
     default_error_messages = {"null": "is empty; write some text"}  # noqa: RUF012
@@ -88,7 +110,7 @@ class Text(fields.Field[str]):
         return shape | ({"minLength": 1} if self.required and not place.is_answer else {})
 
 
-class Choice(fields.Field[str]):
+class Choice(Value[str]):
     """One of a few words, exactly as they are written [S], or in any case."""
 
     def __init__(self, *choices: str, any_case: bool = False, **kwargs: Any) -> None:
@@ -111,7 +133,7 @@ class Choice(fields.Field[str]):
         return {"type": "string", "enum": [*self.choices]}
 
 
-class Date(fields.Field[str]):
+class Date(Value[str]):
     """A moment, kept as the text that goes out: UTC, seven decimals, `Z` [S].
 
     Reads `2024-03-04`, `2024-03-04T09:03`, seconds, up to seven decimals, and `Z` or an offset;
@@ -189,7 +211,7 @@ class Moment(Date):
         return place.form(self.form.pattern, write=how)
 
 
-class Duration(fields.Field[str]):
+class Duration(Value[str]):
     """A duration such as `250ms` or `2d`, kept as its text."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
@@ -205,7 +227,7 @@ class Duration(fields.Field[str]):
         return place.form(DURATION.pattern, write=how)
 
 
-class Flag(fields.Field[bool]):
+class Flag(Value[bool]):
     """`true` or `false`; any_case: as .NET writes them, too."""
 
     def __init__(self, *, any_case: bool = False, **kwargs: Any) -> None:
@@ -227,7 +249,7 @@ class Flag(fields.Field[bool]):
         return {"type": "boolean"}
 
 
-class After(fields.Field[tuple[str, float]]):
+class After(Value[tuple[str, float]]):
     """When a change happens: after so many calls, or so long after the scenario became active."""
 
     calls = re.compile(r"([0-9]{1,9}) calls?")
@@ -273,7 +295,7 @@ class Word(str):
         return cls(text, value if repr(value) == text else text)
 
 
-class Json(fields.Field[Any]):
+class Json(Value[Any]):
     """A value without a schema of its own, served unchanged."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> Any:
@@ -420,9 +442,7 @@ class ParameterSchema(NamedSchema):
                     messages[name] = [NameProblem(self.unknown_name(name))]
             elif value is not None:
                 try:
-                    # Without validators, this is what `deserialize` calls in the end.
-                    load = field.deserialize if field.validators else field._deserialize
-                    loaded[name] = load(value, name, values)
+                    loaded[name] = field.deserialize(value, name, values)
                 except ValidationError as error:
                     messages[name] = [*error.messages]
         missing = self._required.difference(loaded, messages)
