@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .core import times as _times  # noqa: F401
+
 if TYPE_CHECKING:
     from flask import Flask
 

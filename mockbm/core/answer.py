@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from .faults import NEEDS_SOCKET, NOTHING, Verdict
 from .mock import Mock
 from .request import MAX_BODY, Answer, Call, Request, header_key, printable
 from .session import Session
+from .times import perf_counter
 
 SCENARIO_HEADER = "X-Mockbm-Scenario"
 REVISION_HEADER = "X-Mockbm-Revision"
@@ -38,7 +38,7 @@ def answer(mock: Mock, request: Request) -> Answer:
     Whatever is wrong with the request is an answer, too. Raises: ConnectionError where the state
     is shared with other processes, and its server does not answer.
     """
-    began = time.perf_counter()
+    began = perf_counter()
     endpoint = mock.endpoint(request.path)
     call = endpoint.understand(request, strict=mock.strict)
     key = header_key(request.headers) or call.api_key

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import compress
-from time import perf_counter
 from typing import Any, Protocol
 
 from marshmallow import ValidationError
@@ -28,7 +27,7 @@ from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
 from .request import Call, Request, header_key
 from .scenario import DEFAULT_API_KEY, Scenario
 from .session import DEFAULT, Session, Store, new_key, session_id
-from .times import Clock, duration, moment, outgoing
+from .times import Clock, duration, moment, monotonic, outgoing, perf_counter
 
 DEFAULT_SCENARIO = "documented"
 
@@ -36,8 +35,6 @@ PIN = "@"
 """Stands between an API key and the scenario that it is pinned to."""
 
 ADMIN_PREFIX = "/__admin"
-
-_CLOCKS = (time.monotonic,)  # here, tools that freeze time for tests do not replace it
 
 log = logging.getLogger("mockbm")
 
@@ -162,7 +159,7 @@ class Mock:
         self._unknown = Endpoint("", unknown, endpoints[0].parameters)
         self._reloading = threading.RLock()
         self._gone: dict[str, Scenario] = {}
-        self._began = _CLOCKS[0]()
+        self._began = monotonic()
         self._reloads = 0
         self._take(source.load())
         if scenario is None:
@@ -176,7 +173,7 @@ class Mock:
     @property
     def uptime(self) -> float:
         """Seconds since it was made."""
-        return _CLOCKS[0]() - self._began
+        return monotonic() - self._began
 
     def _take(self, scenarios: dict[str, Scenario]) -> None:
         self.scenarios = scenarios

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Units of a duration, in seconds."""
@@ -17,6 +18,11 @@ FIRST, LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1900, 9800
 
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
 """How a duration is written."""
+
+# As partial objects, since tools that freeze time for a test replace functions that they find in
+# modules; and read when this module is imported, which the pytest plugin does before any test.
+monotonic, perf_counter = partial(time.monotonic), partial(time.perf_counter)
+_START = (time.time(), monotonic())
 
 _RELATIVE = re.compile(r"now(?:([+-])([0-9.]+[a-z]+))?")
 
@@ -65,16 +71,14 @@ class Clock:
     def __init__(self, set_to: datetime | None = None) -> None:
         self.set_to = set_to
         self.ahead = timedelta()
-        # Counted on from here, so that it never goes back, even where the machine's clock does.
-        self._began = (time.time(), time.monotonic())
 
     def now(self) -> datetime:
         """The moment it shows, UTC."""
         if self.set_to is not None:
             return self.set_to
-        wall, monotonic = self._began
-        seconds = wall + time.monotonic() - monotonic
-        return datetime.fromtimestamp(seconds, timezone.utc) + self.ahead
+        # Counted on from the start, so that it never goes back, where the machine's clock does.
+        wall, start = _START
+        return datetime.fromtimestamp(wall + monotonic() - start, timezone.utc) + self.ahead
 
     def advanced(self, seconds: float) -> Clock:
         """A clock that shows `seconds` later. Raises: ValueError beyond `LAST`."""
@@ -83,7 +87,6 @@ class Clock:
             raise ValueError(f"a clock can show at most {outgoing(LAST)}")
         later = Clock(None if self.set_to is None else self.set_to + step)
         later.ahead = self.ahead + step
-        later._began = self._began
         return later
 
 

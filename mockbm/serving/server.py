@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.answer import answer, unavailable
 from ..core.mock import ADMIN_PREFIX, LocalSession, Mock, log
 from ..core.request import Answer, Request
+from ..core.times import monotonic
 from ..settings import Settings
 from ..web.guard import is_loopback
 from . import limits
@@ -236,11 +237,14 @@ class _Running:
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
     """uvloop's where the extra `uvloop` is installed, which is faster; else asyncio's own."""
+    loop: asyncio.AbstractEventLoop
     try:
         import uvloop
     except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        loop = asyncio.new_event_loop()
+        loop.time = monotonic  # type: ignore[method-assign]  # also where a test has frozen time
+    else:
+        loop = uvloop.new_event_loop()
     return loop
 
 

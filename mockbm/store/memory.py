@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict, deque
 from types import TracebackType
 
 from ..core.journal import DEFAULT_SIZE, Entry, Record
 from ..core.session import DEFAULT, Session
+from ..core.times import monotonic
 
 MAX_ENDINGS = 1_000
 """Ended sessions of which the reason is known."""
-
-_CLOCKS = (time.monotonic,)  # here, tools that freeze time for tests do not replace it
 
 
 class MemoryJournal:
@@ -35,7 +33,7 @@ class _Slot:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.lock = threading.RLock()
-        self.used = _CLOCKS[0]()
+        self.used = monotonic()
         self.ended = False
 
     def __enter__(self) -> Session | None:
@@ -83,7 +81,7 @@ class MemoryStore:
         return self._slots.get(id_) or _NoSlot()
 
     def find(self, *ids: str) -> list[bool]:
-        now = _CLOCKS[0]()
+        now = monotonic()
         found = []
         for id_ in ids:
             slot = self._slots.get(id_)
@@ -138,7 +136,7 @@ class MemoryStore:
             return self._reloads
 
     def _end_idle(self) -> None:
-        now = _CLOCKS[0]()
+        now = monotonic()
         with self._lock:
             for id_, slot in list(self._slots.items()):
                 if now - slot.used > self._idle_seconds and id_ != DEFAULT:
