@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from .client import AdminClient
     from .core.errors import ScenarioError, UnknownName
     from .core.journal import Entry
-    from .pytest_plugin import MockbmFixture as MockbmFixture
+    from .fixture import MockbmFixture as MockbmFixture
+    from .fixture import MockbmServer as MockbmServer
     from .serving.server import MockServer
     from .web.app import create_app
 
@@ -28,7 +29,8 @@ _MODULES = {
     "AdminClient": "client",
     "Entry": "core.journal",
     "MockServer": "serving.server",
-    "MockbmFixture": "pytest_plugin",
+    "MockbmFixture": "fixture",
+    "MockbmServer": "fixture",
     "ScenarioError": "core.errors",
     "UnknownName": "core.errors",
     "create_app": "web.app",

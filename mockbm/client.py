@@ -55,7 +55,9 @@ class RemoteSession:
 
     def use_values(self, values: Any) -> None:
         """Make a scenario active that is written as plain values, as in a scenario file."""
-        self._call("PUT", f"{self._path}/scenario", values)
+        # A null counts as left out, and distinguishes a scenario from the name of one.
+        whole = {"releases": None, **values} if isinstance(values, dict) else values
+        self._call("PUT", f"{self._path}/scenario", whole)
 
     def reset(self) -> None:
         """Go back to what a fresh start has."""
@@ -68,11 +70,17 @@ class RemoteSession:
 
     def set_clock(self, text: str) -> None:
         """Stop the clock at a moment, and let the active scenario begin again there."""
-        self._call("PUT", f"{self._path}/clock", {"now": text})
+        self._put_clock("now", text)
 
     def advance_clock(self, text: str) -> None:
         """Put the clock forward by a duration such as `2d`."""
-        self._call("PUT", f"{self._path}/clock", {"advance": text})
+        self._put_clock("advance", text)
+
+    def _put_clock(self, name: str, text: str) -> None:
+        try:
+            self._call("PUT", f"{self._path}/clock", {name: text})
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix(f"{name}: ")) from None
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time, and let the active scenario begin again."""

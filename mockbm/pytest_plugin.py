@@ -1,38 +1,36 @@
-"""The pytest fixtures. Nothing heavy is imported before one of them is used."""
+"""The pytest plugin: options, fixtures and reports. Nothing heavy is imported before it is used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from difflib import SequenceMatcher
-from itertools import count
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from .core import times as _times  # noqa: F401
+from .core import times as _times  # noqa: F401 (which reads the clocks before a test freezes them)
 
 if TYPE_CHECKING:
-    from flask import Flask
-
-    from .client import AdminClient, RemoteSession
-    from .core.journal import Entry
-    from .core.mock import LocalSession
-    from .serving.server import MockServer
+    from .fixture import MockbmFixture, MockbmServer
 
 MARKER = (
-    "mockbm(scenario=None, strict=None): the scenario that is active when the test begins, and "
-    "whether the test fails when its client sends something malformed or unknown"
+    "mockbm(scenario=None, strict=None): the scenario that is active when the test begins, or a "
+    'list of them, or "*" for all, to run the test with each; and whether the test fails when its '
+    "client sends something malformed or unknown"
 )
-REFUSED = (400, 404, 405, 413)
-"""Statuses that say that a request was malformed, or for something that is not there."""
+EVERY = "*"
+"""What the marker has for all scenarios."""
+
+SEVERAL = (
+    "the scenarios of the marker are needed before the tests run: a test takes mockbm as an "
+    'argument; with scenario="*", an override of mockbm_scenarios takes no argument'
+)
 
 JOURNAL_SIZE = 100_000
 """Requests of one test that are kept; a test is over soon, so this is no burden."""
-
-SHOWN = 50
-"""Requests that the report of a failed test shows."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "mockbm_scenarios", "directory of your scenario files, relative to the configuration file"
+    )
+    parser.addini(
+        "mockbm_scenario", "the scenario that tests begin with (MOCKBM_SCENARIO takes precedence)"
     )
     parser.addini(
         "mockbm_strict",
@@ -62,335 +63,124 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"mockbm: {url}, with its own scenarios" if url else None
 
 
-class MockbmClock:
-    """What one test's session takes for now. It shows the machine's time until it is set."""
-
-    def __init__(self, session: LocalSession | RemoteSession) -> None:
-        self._session = session
-
-    @property
-    def now(self) -> str:
-        """The moment it shows, as dates go out."""
-        return self._session.now
-
-    def set(self, now: str) -> None:
-        """Stop it at a moment, and begin the active scenario there anew. Raises: ValueError."""
-        self._session.set_clock(now)
-
-    def advance(self, by: str) -> None:
-        """Put it forward by a duration such as `30s` or `2d`. Raises: ValueError."""
-        self._session.advance_clock(by)
-
-
-class MockbmFixture:
-    """What the fixture `mockbm` gives a test: the mock as a private session sees it."""
-
-    def __init__(
-        self, server: MockServer | AdminClient, session: LocalSession | RemoteSession
-    ) -> None:
-        self._server = server
-        self._session = session
-        self._numbers = count(1)
-        self._values: dict[str, Any] = {}
-        self._allowed: set[int] = set()
-
-    @property
-    def url(self) -> str:
-        """The base URL, without a slash at the end, such as `http://127.0.0.1:40321`."""
-        return self._server.url
-
-    @property
-    def api_key(self) -> str:
-        """This test's own API key. The scenarios' keys see the default session, not this one."""
-        return self._session.api_key
-
-    @property
-    def app(self) -> Flask:
-        """The WSGI application, to be called without a socket, as by `httpx.WSGITransport`.
-
-        Raises: RuntimeError with `--mockbm-url`, where it is in another process.
-        """
-        app: Flask | None = getattr(self._server, "app", None)
-        if app is None:
-            raise RuntimeError(f"the mock at {self.url} is another process; it has no app here")
-        return app
-
-    @property
-    def active(self) -> str:
-        """The name of the active scenario."""
-        return self._session.active
-
-    def use(self, name: str) -> None:
-        """Make another scenario active, for this test alone. Raises: UnknownName."""
-        self._session.use(name)
-
-    def releases(self, releases: Iterable[Mapping[str, Any]]) -> None:
-        """Give this test releases of its own: dicts as in a scenario file, with its defaults.
-
-        They replace whatever was active, builds and deployments too.
-        Raises: ScenarioError, which says what is wrong with which of them.
-        """
-        self._values = {"releases": _listed(releases)}
-        self._session.use_values(self._values)
-
-    def builds(self, builds: Iterable[Mapping[str, Any]]) -> None:
-        """Give this test builds of its own, of the releases that it has been given before.
-
-        Raises: ScenarioError.
-        """
-        self._values = {"releases": [], **self._values, "builds": _listed(builds)}
-        self._session.use_values(self._values)
-
-    def deployments(self, deployments: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> None:
-        """Give this test deployments, or settings of how deployments go on, as in a file.
-
-        Raises: ScenarioError.
-        """
-        given = deployments if isinstance(deployments, Mapping) else _listed(deployments)
-        self._values = {"releases": [], **self._values, "deployments": given}
-        self._session.use_values(self._values)
-
-    @property
-    def state(self) -> dict[str, list[dict[str, Any]]]:
-        """The records as they are now, by kind: `mockbm.state["builds"]` is a list of dicts."""
-        return self._session.state()
-
-    def release(self, **changes: Any) -> dict[str, Any]:
-        """A release with everything filled in, as the endpoint answers it; ids count from 1.
-
-        changes: properties to set otherwise; None leaves one out.
-        Raises: ScenarioError for changes that make it invalid.
-        """
-        from marshmallow import ValidationError
-
-        from .core.errors import without_positions
-        from .endpoints.releases import sample_release
-
-        try:
-            return sample_release(next(self._numbers), **changes)
-        except ValidationError as error:
-            messages: dict[Any, Any] = error.messages_dict
-            raise without_positions({"release": messages[0]}) from None
-
-    @property
-    def clock(self) -> MockbmClock:
-        """This test's clock: `set("2024-03-04T09:00:00Z")`, `advance("2d")`, `now`."""
-        return MockbmClock(self._session)
-
-    @property
-    def requests(self) -> list[Entry]:
-        """What this test's clients have asked so far, oldest first: all that the journal keeps."""
-        return self._session.requests()
-
-    def _all_requests(self) -> list[Entry]:
-        """The same, where nothing may be missing."""
-        entries = self.requests
-        if entries and entries[0].number > 1:
-            pytest.fail(
-                f"the journal kept only the newest {len(entries)} of {entries[-1].number} "
-                "requests, so nothing can be said about all of them; clear it, or start the mock "
-                "with a larger --journal-size"
-            )
-        return entries
-
-    def assert_called(
-        self, times: int | None = None, endpoint: str = "releases", **parameters: object
-    ) -> None:
-        """Fail unless an endpoint was called with these parameters, and perhaps others.
-
-        times: exactly so often; by default at least once.
-        endpoint: Get Releases, or another one such as `builds/deploy`.
-        parameters: as BuildMaster spells their names, and as the client wrote their values.
-        """
-        __tracebackhide__ = True
-        path, calls, matching = self._calls(endpoint, parameters)
-        if times is None and not matching:
-            pytest.fail(_miss(f"at least 1 call of {path}", parameters, calls, matching))
-        if times is not None and len(matching) != times:
-            wanted = "1 call" if times == 1 else f"{times} calls"
-            pytest.fail(_miss(f"{wanted} of {path}", parameters, calls, matching))
-
-    def assert_not_called(self, endpoint: str = "releases", **parameters: object) -> None:
-        """Fail if an endpoint was called, or called with these parameters."""
-        __tracebackhide__ = True
-        path, calls, matching = self._calls(endpoint, parameters)
-        if matching:
-            pytest.fail(_miss(f"no call of {path}", parameters, calls, matching))
-
-    def allow(self, *statuses: int) -> None:
-        """Let this test's client be refused with these statuses, even where strict is on."""
-        self._allowed.update(statuses)
-
-    def refused(self) -> list[Entry]:
-        """The requests that strict fails a test for, without those that it allows."""
-        return [
-            entry
-            for entry in self._all_requests()
-            if (entry.status in REFUSED and entry.status not in self._allowed) or entry.ignored
-        ]
-
-    def _calls(
-        self, name: str, parameters: Mapping[str, object]
-    ) -> tuple[str, list[Entry], list[Entry]]:
-        """The path of an endpoint, its calls, and those with these parameters."""
-        from .core.errors import suggest
-        from .core.faults import endpoint_name
-        from .endpoints import ENDPOINTS
-
-        endpoints = {endpoint_name(endpoint.path): endpoint for endpoint in ENDPOINTS}
-        endpoint = endpoints.get(endpoint_name(name.lower()))
-        if endpoint is None:
-            raise TypeError(f"{name!r} is not an endpoint; {suggest(name, endpoints)}")
-        known = endpoint.parameters.load_fields
-        for parameter, value in parameters.items():
-            if parameter not in known and parameter[:1] != "$":
-                raise TypeError(f"{parameter!r} is not a parameter; {suggest(parameter, known)}")
-            if value is None:
-                raise TypeError(f"{parameter} is None; give the value that the client should send")
-        calls = [
-            entry
-            for entry in self._all_requests()
-            if entry.path.lower().rstrip("/").replace("/packages", "/builds") == endpoint.path
-        ]
-        matching = [entry for entry in calls if not _differences(entry, parameters)]
-        return endpoint.path, calls, matching
-
-
-def _listed(records: Any) -> Any:
-    """Records as a list; what cannot be one stays as it is, for the error that it makes."""
-    if isinstance(records, (str, bytes, Mapping)) or not isinstance(records, Iterable):
-        return records
-    return [*records]
-
-
-def _differences(entry: Entry, parameters: Mapping[str, object]) -> list[str]:
-    return [
-        f"{name} is {entry.parameters[name]!r}" if name in entry.parameters else f"no {name}"
-        for name, value in parameters.items()
-        if entry.parameters.get(name) != str(value)
-    ]
-
-
-def _distance(entry: Entry, parameters: Mapping[str, object]) -> tuple[int, float]:
-    """How far a call is from what was expected: in how many parameters, and how unlike there."""
-    unlike = [
-        1 - SequenceMatcher(None, entry.parameters.get(name, ""), str(value)).ratio()
-        for name, value in parameters.items()
-    ]
-    return len(_differences(entry, parameters)), sum(unlike)
-
-
-def _miss(
-    wanted: str, parameters: Mapping[str, object], calls: list[Entry], matching: list[Entry]
-) -> str:
-    """The message of a failed assertion: what was wanted, what came, and what came nearest."""
-    given = ", ".join(f"{name}={str(value)!r}" for name, value in parameters.items())
-    message = f"expected {wanted}"
-    message += f" with {given}" if given else ""
-    message += f", got {len(matching)}"
-    others = [entry for entry in calls if entry not in matching]
-    others.sort(key=lambda entry: _distance(entry, parameters))
-    lines = [f"  {entry}" for entry in matching[:5]]
-    if others:
-        are = "is 1 other call" if len(others) == 1 else f"are {len(others)} other calls"
-        lines.append(f"there {are}{', of which the nearest' if len(others) > 5 else ''}:")
-        lines += [
-            f"  {entry}\n    but {', '.join(_differences(entry, parameters))}"
-            for entry in others[:5]
-        ]
-    elif not matching:
-        lines.append("the endpoint was not called at all by this test's key")
-    return "\n".join([message, *lines])
-
-
-_handle = pytest.StashKey[MockbmFixture]()
-_log = pytest.StashKey[list[str]]()
+_handle = pytest.StashKey["MockbmFixture"]()
+_server = pytest.StashKey["MockbmServer | None"]()
+_scenarios = pytest.StashKey["pytest.FixtureDef[Any]"]()
 
 
 @pytest.fixture(scope="session")
 def mockbm_scenarios(pytestconfig: pytest.Config) -> Path | None:
     """The directory of the scenario files; None for those that come with mockbm.
 
-    Set it with `mockbm_scenarios = ...` in the configuration file, or override this fixture.
+    Set it with `mockbm_scenarios = ...` in the configuration file, or override this fixture, in as
+    many directories or modules as you like.
     """
-    given: str = pytestconfig.getini("mockbm_scenarios")
-    if not given:
-        return None
-    base = pytestconfig.inipath.parent if pytestconfig.inipath else pytestconfig.rootpath
-    return base / given
+    return _directory(pytestconfig)
+
+
+def _directory(config: pytest.Config) -> Path | None:
+    name: str = config.getini("mockbm_scenarios")
+    base = config.inipath.parent if config.inipath else config.rootpath
+    return base / name if name else None
 
 
 @pytest.fixture(scope="session")
 def mockbm_server(
-    pytestconfig: pytest.Config, request: pytest.FixtureRequest
-) -> Iterator[MockServer | AdminClient]:
-    """One mock for the whole run: in this process, on 127.0.0.1, or the one at `--mockbm-url`."""
-    from .core.errors import ScenarioError
-    from .serving.server import MockServer
+    mockbm_scenarios: Path | str | None, pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Iterator[MockbmServer]:
+    """The mock that all tests share, a `mockbm.MockbmServer`, here or at `--mockbm-url`.
 
-    url = pytestconfig.getoption("--mockbm-url")
-    if url:
-        yield _connected(url)
-        return
-    try:
-        scenarios = request.getfixturevalue("mockbm_scenarios")
-        server = MockServer(scenarios, journal_size=JOURNAL_SIZE)
-    except ScenarioError as error:
-        raise _failure(f"mockbm cannot start:\n{error}") from None
-    with server:
-        yield server
+    `url`, `app`, `admin` (a `mockbm.AdminClient`), `scenarios`, `session(...)`, and for tests of
+    an outage `stop()` and `start()`.
+    """
+    with _as_failure(request.session):
+        server = _make_server(pytestconfig, mockbm_scenarios)
+    pytestconfig.stash[_server] = server
+    yield server
+    pytestconfig.stash[_server] = None
+    server._close()
 
 
-def _connected(url: str) -> AdminClient:
+def _make_server(config: pytest.Config, directory: Path | str | None) -> MockbmServer:
     from .client import AdminClient
+    from .core.errors import UnknownName
+    from .fixture import MockbmServer
 
-    try:
-        client = AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN"))
-        client.health()
-    except (OSError, ValueError, LookupError, RuntimeError) as error:
-        raise _failure(str(error)) from None
-    return client
+    names = {"MOCKBM_SCENARIO": os.environ.get("MOCKBM_SCENARIO")}
+    names["mockbm_scenario"] = config.getini("mockbm_scenario")
+    setting, scenario = next(((key, name) for key, name in names.items() if name), ("", None))
+    url = config.getoption("--mockbm-url")
+    mock: Any
+    if url:
+        mock = AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN"))
+        mock.health()
+    else:
+        from .serving.server import MockServer
+
+        mock = MockServer(directory, journal_size=JOURNAL_SIZE, idle_seconds=float("inf"))
+    server = MockbmServer(mock, scenario, strict=config.getini("mockbm_strict"))
+    if scenario and scenario not in server.scenarios:
+        raise ValueError(f"{setting}: {UnknownName('scenario', scenario, server.scenarios)}")
+    return server
 
 
-def _failure(why: str) -> BaseException:
-    """What makes a test fail with this text alone; raised from None, without what led to it."""
-    return pytest.fail.Exception(why, pytrace=False)
+@pytest.fixture(scope="session")
+def mockbm_session_factory(mockbm_server: MockbmServer) -> Callable[..., MockbmFixture]:
+    """Opens a `mockbm` for a module or for the whole run, where that of one test is not enough.
+
+        @pytest.fixture(scope="module")
+        def shop(mockbm_session_factory):
+            with mockbm_session_factory("empty") as mockbm:
+                yield mockbm
+
+    Its arguments are those of `mockbm.MockbmServer.session`: scenario, strict, label.
+    """
+    return mockbm_server.session
 
 
 @pytest.fixture
-def mockbm(
-    mockbm_server: MockServer | AdminClient, request: pytest.FixtureRequest
-) -> Iterator[MockbmFixture]:
-    """The mock in a session of this test's own, which ends with the test."""
+def mockbm(mockbm_server: MockbmServer, request: pytest.FixtureRequest) -> Iterator[MockbmFixture]:
+    """The mock in a session of this test's own, a `mockbm.MockbmFixture`, which ends with the test.
+
+    `url`, `api_key`, `app`; `use(...)`, `active`, `scenarios`, `releases([...])`, `release(...)`,
+    `builds([...])`, `deployments([...])`, `faults([...])`, `reset()`, `state`, `clock`; `requests`,
+    `clear_requests()`, `assert_called(...)`, `assert_not_called(...)`, `allow(...)`.
+    """
     node = request.node
     marker = _marker(node)
-    is_strict: bool = marker.get("strict", request.config.getini("mockbm_strict"))
-    session = _opened(mockbm_server, marker.get("scenario"), node.nodeid[-200:])
-    handle = node.stash[_handle] = MockbmFixture(mockbm_server, session)
-    node.stash[_log] = []
-    try:
-        yield handle
-        node.stash[_log] = _lines(handle)
-        refused = handle.refused() if is_strict else []
-    finally:
-        session.end()
-    if refused:
-        lines = "\n".join(f"  {entry}" for entry in refused)
-        raise _failure(
-            f"mockbm is strict, and had to refuse or ignore what this test sent:\n{lines}\n"
-            "A test that means it says so: mockbm.allow(400)"
-        )
+    # The parameter is there where the test runs with each of several scenarios.
+    scenario = getattr(request, "param", marker.get("scenario"))
+    with _as_failure():
+        if _is_several(scenario):
+            raise TypeError(SEVERAL)
+        label = node.nodeid[-200:]
+        handle = mockbm_server.session(scenario, strict=marker.get("strict"), label=label)
+    node.stash[_handle] = handle
+    yield handle
+    with _as_failure():
+        handle._end()
 
 
-def _opened(
-    server: MockServer | AdminClient, scenario: str | None, label: str
-) -> LocalSession | RemoteSession:
-    from .core.errors import ScenarioError
+@contextmanager
+def _as_failure(run: pytest.Session | None = None) -> Iterator[None]:
+    """Fail with what is wrong, and without a traceback. run: ends, since no test can pass."""
+    from .fixture import MISTAKES
 
     try:
-        return server.open_session(scenario, label)
-    except (LookupError, RuntimeError, OSError, ScenarioError) as error:
-        raise _failure(str(error)) from None
+        yield
+    except (*MISTAKES, LookupError) as error:
+        text = str(error)
+        if run is not None:
+            text = f"mockbm cannot start: {text}"
+            run.shouldfail = text.partition("\n")[0]
+        raise pytest.fail.Exception(text, pytrace=False) from None
+
+
+def _is_several(scenario: object) -> bool:
+    """Whether this is how a marker says that a test runs with each of several scenarios."""
+    if isinstance(scenario, (list, tuple)):
+        return all(isinstance(name, str) for name in scenario)
+    return scenario == EVERY
 
 
 def _marker(node: pytest.Item) -> dict[str, Any]:
@@ -398,39 +188,81 @@ def _marker(node: pytest.Item) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for marker in node.iter_markers("mockbm"):
         right: dict[str, Callable[[Any], bool]] = {
-            "scenario": lambda value: isinstance(value, str),
+            "scenario": lambda value: isinstance(value, str) or _is_several(value),
             "strict": lambda value: isinstance(value, bool),
         }
         if marker.args or not all(
             name in right and right[name](value) for name, value in marker.kwargs.items()
         ):
-            raise _failure(
+            raise pytest.fail.Exception(
                 'write the marker as @pytest.mark.mockbm(scenario="empty", strict=True); '
-                f"got {marker.args or ''}{marker.kwargs or ''}"
+                f"got {marker.args or ''}{marker.kwargs or ''}",
+                pytrace=False,
             )
         said = {**marker.kwargs, **said}
     return said
 
 
-def _lines(handle: MockbmFixture) -> list[str]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with each of the scenarios that its marker has."""
+    markers = metafunc.definition.iter_markers("mockbm")
+    said = [marker.kwargs["scenario"] for marker in markers if "scenario" in marker.kwargs]
+    if "mockbm" in metafunc.fixturenames and said and _is_several(said[0]):
+        names = _every_scenario(metafunc) if said[0] == EVERY else said[0]
+        metafunc.parametrize("mockbm", names, indirect=True)
+
+
+def _every_scenario(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    """The names of all scenarios of a test, where no fixture exists yet."""
+    from .client import AdminClient
+    from .files.directory import scenario_files, shipped_scenarios
+
+    url = metafunc.config.getoption("--mockbm-url")
     try:
-        entries = handle.requests
-    except (OSError, LookupError, RuntimeError) as error:
-        return [f"(not to be had: {error})"]
-    lines = [str(entry) for entry in entries]
-    if len(lines) > SHOWN:
-        return [f"({len(lines) - SHOWN} earlier ones)", *lines[-SHOWN:]]
-    return lines or ["(none with this test's API key)"]
+        if url:
+            found = AdminClient(url, os.environ.get("MOCKBM_ADMIN_TOKEN")).scenarios()
+            return tuple(scenario["name"] for scenario in found)
+        *plugins, nearest = _definitions(metafunc.definition)["mockbm_scenarios"]
+        # An override can be called here if it needs no other fixture.
+        directory = nearest.func() if plugins else _directory(metafunc.config)
+        files = scenario_files(Path(directory or shipped_scenarios()))
+    except (LookupError, OSError, RuntimeError, TypeError, ValueError):
+        return (EVERY,)  # for which the fixture fails with the reason
+    return tuple(dict.fromkeys(file.stem for file in files))
+
+
+def _definitions(item: pytest.Item) -> dict[str, Any]:
+    """The definitions of the fixtures of a test, the nearest one of each name last."""
+    return getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give a test the server of its own scenarios, also where the one before it stopped that."""
+    definitions, stash = _definitions(item), item.config.stash
+    if {"mockbm_server", "mockbm_scenarios"} <= definitions.keys():
+        scenarios = definitions["mockbm_scenarios"][-1]
+        if stash.setdefault(_scenarios, scenarios) is not scenarios:
+            # `mockbm_scenarios` is overridden for some tests, so there is another server for them.
+            stash[_scenarios] = scenarios
+            definitions["mockbm_server"][-1].finish(cast(Any, item)._request)
+    server = stash.get(_server, None)
+    if server is not None:
+        with _as_failure():
+            server._restart()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add what was asked to the report of a failed test that used the fixture."""
+    """Add the requests to the report of a failed test that used the fixture."""
     report = yield
-    handle = item.stash.get(_handle, None)
-    if report.failed and handle is not None:
-        lines = item.stash.get(_log, []) or _lines(handle)
-        report.sections.append(("mockbm requests", "\n".join(lines)))
+    module = sys.modules.get(f"{__package__}.fixture")
+    if report.failed and module is not None:
+        handles = {"mockbm": item.stash.get(_handle, None), **(getattr(item, "funcargs", {}) or {})}
+        for name, handle in handles.items():
+            if isinstance(handle, module.MockbmFixture):
+                title = "mockbm requests" if name == "mockbm" else f"mockbm requests of {name}"
+                report.sections.append((title, "\n".join(handle._lines())))
     return report

@@ -39,11 +39,18 @@ def server() -> Iterator[MockServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def server_of_the_run() -> Iterator[MockServer]:
+    """A mock that all tests may use."""
+    with MockServer(journal_size=100_000) as server:
+        yield server
+
+
 @pytest.fixture
-def shared(mockbm_server: MockServer) -> MockServer:
+def shared(server_of_the_run: MockServer) -> MockServer:
     """The mock of the whole run, with its default session as a fresh start gives it."""
-    mockbm_server.mock.default.reset()
-    return mockbm_server
+    server_of_the_run.mock.default.reset()
+    return server_of_the_run
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import re
 import shutil
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,21 @@ from mockbm import MockServer
 DOWNSTREAM = Path(__file__).parent / "downstream"
 EMPTY = "releases: []\n"
 
+Way = tuple[str, ...]
+"""Options with which the plugin uses a mock in this process, or another one."""
+
+
+@pytest.fixture(params=["here", "elsewhere"])
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """Both ways to run the mock; a test leaves the one elsewhere as it found it."""
+    if request.param == "here":
+        yield ()
+        return
+    with MockServer() as server:
+        yield (f"--mockbm-url={server.url}",)
+        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
+        assert server.active == "documented"
+
 
 def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     """A project that uses only the fixture, with scenarios of its own, passes its tests."""
@@ -23,7 +39,7 @@ def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess().assert_outcomes(passed=6)
 
 
-def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:
+def test_each_test_begins_clean(pytester: pytest.Pytester, way: Way) -> None:
     """What one test switches is forgotten before the next one, marker or not."""
     pytester.makepyfile(
         """
@@ -45,27 +61,50 @@ def test_each_test_begins_clean(pytester: pytest.Pytester) -> None:
             assert mockbm.active == "documented"
         """
     )
-    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=4)
+    pytester.runpytest_inprocess("-p", "no:randomly", *way).assert_outcomes(passed=4)
+
+
+OVERRIDE = """
+from pathlib import Path
+import pytest
+
+@pytest.fixture(scope="session")
+def mockbm_scenarios():
+    return Path(__file__).parent / "mine"
+"""
 
 
 def test_scenarios_by_fixture(pytester: pytest.Pytester) -> None:
-    """Overriding `mockbm_scenarios` replaces the directory."""
-    pytester.mkdir("mine")
-    (pytester.path / "mine" / "quiet.yaml").write_text(EMPTY)
-    pytester.makepyfile(
-        """
-        from pathlib import Path
-        import pytest
+    """Overriding `mockbm_scenarios` replaces the directory, for each place where that is done."""
+    for place, name in (("one", "quiet"), ("two", "loud")):
+        mine = pytester.mkpydir(place) / "mine"
+        mine.mkdir()
+        (mine / f"{name}.yaml").write_text(EMPTY)
+        (mine.parent / "conftest.py").write_text(OVERRIDE)
+        (mine.parent / "test_it.py").write_text(
+            f"""
+import pytest
 
-        @pytest.fixture(scope="session")
-        def mockbm_scenarios():
-            return Path(__file__).parent / "mine"
+@pytest.fixture(scope="module")
+def shop(mockbm_session_factory):
+    with mockbm_session_factory() as mockbm:
+        yield mockbm
 
-        def test_it(mockbm):
-            assert mockbm.active == "quiet"
-        """
-    )
-    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+def test_it(mockbm, mockbm_server, shop):
+    assert mockbm.active == shop.active == "{name}"
+    assert mockbm.scenarios == mockbm_server.scenarios == ("{name}",)
+    assert mockbm_server.admin.active == "{name}"
+
+@pytest.mark.mockbm(scenario="*")
+def test_each(mockbm, request):
+    assert request.node.name == "test_each[{name}]"
+"""
+        )
+    pytester.makepyfile("def test_shipped(mockbm):\n    assert mockbm.active == 'documented'\n")
+    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result.assert_outcomes(passed=5)
+    reordered = ("two/test_it.py::test_it", "one", "two/test_it.py::test_each")
+    pytester.runpytest_inprocess(*reordered).assert_outcomes(passed=4)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +128,82 @@ def test_a_wrong_marker_says_how(pytester: pytest.Pytester, marker: str, message
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
-def test_bad_files_are_reported_with_positions(pytester: pytest.Pytester) -> None:
-    """Scenario files with problems fail the tests that need them, problem by problem."""
-    pytester.makeini("[pytest]\nmockbm_scenarios = mine\n")
-    pytester.mkdir("mine")
-    (pytester.path / "mine" / "bad.yaml").write_text("release: []\n")
-    pytester.makepyfile("def test_it(mockbm):\n    pass\n\ndef test_other():\n    pass\n")
-    result = pytester.runpytest_inprocess()
+THREE = """
+import pytest
+
+def test_before():
+    pass
+
+@pytest.mark.mockbm(scenario="*")
+def test_it(mockbm):
+    pass
+
+def test_other(mockbm):
+    pass
+"""
+
+
+def aborted(pytester: pytest.Pytester, first: str, *arguments: str) -> pytest.RunResult:
+    """A run that ends with the first test that needs the mock, and says why in its last lines."""
+    pytester.makepyfile(THREE)
+    result = pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
     result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    *_, stopped, _count = result.outlines
+    assert re.fullmatch(f"!+ mockbm cannot start: {first} !+", stopped)
+    assert not [line for line in result.outlines if "another exception" in line]
+    assert not [line for line in result.outlines if re.search(r"mockbm/\w+\.py", line)]
+    return result
+
+
+def test_bad_files_end_the_run(pytester: pytest.Pytester) -> None:
+    """Scenario files with problems are reported once, with all problems and their positions."""
+    pytester.makeini("[pytest]\nmockbm_scenarios = mine\n")
+    bad = pytester.mkdir("mine") / "bad.yaml"
+    bad.write_text("release: []\n")
+    first = f"{bad}:1:1: release: unknown property; did you mean releases?"
+    result = aborted(pytester, re.escape(first))
     result.stdout.fnmatch_lines(
-        ["*bad.yaml:1:1: release: unknown property; did you mean releases?"]
+        [f"mockbm cannot start: {first}", f"{bad}:1:1: releases: is missing; *"]
     )
-    result.stdout.no_fnmatch_line("*another exception*")
+
+
+def test_a_wrong_url_ends_the_run(pytester: pytest.Pytester) -> None:
+    """No mock at the URL is one clear line, and so is what cannot be a URL."""
+    nobody = "http://127.0.0.1:9"
+    aborted(pytester, f"no mock answers at {nobody}: .*refused", f"--mockbm-url={nobody}")
+    first = "'nothing' is not the URL of a mock, such as http://127.0.0.1:8080"
+    aborted(pytester, first, "--mockbm-url=nothing")
+
+
+@pytest.mark.parametrize("setting", ["mockbm_scenario", "MOCKBM_SCENARIO"])
+def test_the_scenario_that_tests_begin_with(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, way: Way, setting: str
+) -> None:
+    """It is that of the configuration, or of the variable, which takes precedence."""
+    ini = "mockbm_scenario = single\n"
+    if setting == "MOCKBM_SCENARIO":
+        ini = "mockbm_scenario = empty\n"
+        monkeypatch.setenv(setting, "single")
+    pytester.makeini(f"[pytest]\n{ini}")
+    tests = """
+        def test_it(mockbm, mockbm_session_factory):
+            with mockbm_session_factory() as other:
+                assert mockbm.active == other.active == "single"
+            mockbm.use("empty")
+            mockbm.reset()
+            assert mockbm.active == "single"
+
+        @pytest.mark.mockbm(scenario="empty")
+        def test_other(mockbm):
+            assert mockbm.active == "empty"
+    """
+    run(pytester, tests, *way).assert_outcomes(passed=2)
+    pytester.makeini("[pytest]\nmockbm_scenario = singel\n")
+    if setting == "MOCKBM_SCENARIO":
+        monkeypatch.setenv(setting, "singel")
+    first = f"{setting}: no scenario is called 'singel'; did you mean single[?] There are: .*"
+    aborted(pytester, first, *way)
 
 
 def test_nothing_heavy_without_a_fixture(
@@ -132,7 +235,7 @@ def test_every_fixture_has_the_name_and_none_is_automatic(pytester: pytest.Pytes
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
     listed = pytester.runpytest_inprocess("--fixtures").stdout.str()
     ours = set(re.findall(r"^(\w+).* -- .*mockbm.pytest_plugin.py", listed, re.MULTILINE))
-    assert ours == {"mockbm", "mockbm_server", "mockbm_scenarios"}
+    assert ours == {"mockbm", "mockbm_server", "mockbm_scenarios", "mockbm_session_factory"}
 
 
 def test_a_failure_shows_what_was_asked(pytester: pytest.Pytester) -> None:
@@ -347,9 +450,277 @@ RELEASES = """
 """
 
 
-def test_releases_of_a_test(pytester: pytest.Pytester) -> None:
+def test_releases_of_a_test(pytester: pytest.Pytester, way: Way) -> None:
     """A test makes releases without a file, with a file's defaults and errors."""
-    run(pytester, RELEASES).assert_outcomes(passed=2)
+    run(pytester, RELEASES, *way).assert_outcomes(passed=2)
+
+
+def test_whole_scenarios_and_faults(pytester: pytest.Pytester, way: Way) -> None:
+    """A test has whole scenarios without a file, and faults of what is active."""
+    tests = """
+        def test_whole(mockbm):
+            values = {"extends": "single", "faults": ({"times": 1, "respond": {"status": 503}},)}
+            mockbm.use(values)
+            assert ([ask(mockbm), ask(mockbm)], mockbm.active) == ([503, 200], "inline")
+            assert mockbm.requests[-1].count == 1
+            change = {"after": "1 calls", "status": "deployed"}
+            mockbm.use({"releases": [mockbm.release(id=7) | {"changes": [change]}]})
+            ask(mockbm)
+            assert [release["status"] for release in mockbm.state["releases"]] == ["deployed"]
+            with pytest.raises(package.ScenarioError, match="^extends: no scenario .* empty[?]$"):
+                mockbm.use({"extends": "emty"})
+            assert (mockbm.active, mockbm.state["releases"][0]["id"]) == ("inline", 7)
+
+        def test_faults(mockbm):
+            mockbm.use("single")
+            mockbm.faults({"respond": {"status": status}, "times": 1} for status in (500, 503))
+            assert [ask(mockbm) for _ in range(3)] == [500, 503, 200]
+            assert mockbm.requests[-1].count == 1
+            mockbm.releases([mockbm.release(id=7)])
+            mockbm.faults([{"rate": "1/h"}])
+            assert [ask(mockbm) for _ in range(2)] == [200, 429]
+            mockbm.faults([])
+            assert (ask(mockbm), mockbm.requests[-1].ids) == (200, (7,))
+
+        def test_wrong_values_change_nothing(mockbm):
+            mockbm.releases([mockbm.release(id=7)])
+            with pytest.raises(package.ScenarioError):
+                mockbm.builds([{"id": 1}])
+            mockbm.faults([])
+            assert (ask(mockbm), mockbm.requests[-1].ids) == (200, (7,))
+    """
+    run(pytester, f"import mockbm as package{textwrap.dedent(tests)}", *way).assert_outcomes(
+        passed=3
+    )
+
+
+def test_reset_and_cleared_requests(pytester: pytest.Pytester, way: Way) -> None:
+    """A reset is the beginning of the test; cleared requests are in no assertion any more."""
+    tests = """
+        @pytest.mark.mockbm(scenario="single", strict=True)
+        def test_it(mockbm):
+            mockbm.clear_requests()
+            ask(mockbm, "statsu=active")
+            assert isinstance(mockbm.requests, tuple)
+            mockbm.clear_requests()
+            assert mockbm.requests == ()
+            mockbm.assert_not_called()
+            ask(mockbm, "status=active")
+            ask(mockbm, "status=deployed")
+            mockbm.assert_called(times=2)
+            assert [entry.number for entry in mockbm.requests] == [2, 3]
+            mockbm.releases([mockbm.release(id=7)])
+            mockbm.clock.set("2024-03-04")
+            mockbm.reset()
+            assert (mockbm.active, mockbm.requests) == ("single", ())
+            assert not mockbm.clock.now.startswith("2024")
+            ask(mockbm)
+            assert [entry.number for entry in mockbm.requests] == [1]
+            mockbm.faults([])
+            assert len(mockbm.state["releases"]) == 1
+    """
+    run(pytester, tests, *way).assert_outcomes(passed=1)
+
+
+def test_the_clock_takes_dates_and_durations(pytester: pytest.Pytester, way: Way) -> None:
+    """The clock of a test takes texts, and what `datetime` has."""
+    tests = """
+        from datetime import date, datetime, timedelta, timezone
+
+        def test_it(mockbm):
+            for now in ("2024-03-04T09:00:00Z", datetime(2024, 3, 4, 9, tzinfo=timezone.utc),
+                        datetime(2024, 3, 4, 11, tzinfo=timezone(timedelta(hours=2)))):
+                mockbm.clock.set(now)
+                assert mockbm.clock.now == "2024-03-04T09:00:00.0000000Z"
+            mockbm.clock.set(date(2024, 3, 4))
+            mockbm.clock.advance("2d")
+            mockbm.clock.advance(timedelta(days=1, microseconds=5))
+            assert mockbm.clock.now == "2024-03-07T00:00:00.0000050Z"
+            mockbm.clock.advance(timedelta(days=365 * 40))
+            assert mockbm.clock.now == "2064-02-26T00:00:00.0000050Z"
+            mockbm.clock.advance(timedelta(0))
+    """
+    run(pytester, tests, *way).assert_outcomes(passed=1)
+
+
+MISTAKES = {
+    'use("emty")': ["UnknownName: no scenario is called 'emty'; did you mean empty? There are: *"],
+    'use({"relases": []})': [
+        "ScenarioError: relases: unknown property; did you mean releases?",
+        "releases: is missing; add releases: ..., or [] for none",
+    ],
+    'use({"name": "empty", "releases": []})': ["ScenarioError: name: unknown property; known *"],
+    "use({})": ["ScenarioError: releases: is missing; add releases: ..., or [] for none"],
+    "use(5)": [
+        "TypeError: expected the name of a scenario, or a dict with the keys of a scenario file; "
+        "got 5"
+    ],
+    "releases(5)": ["ScenarioError: releases: expected a list of releases, or [[]] for none"],
+    'builds([{"id": 1}])': ["ScenarioError: builds[[]0].number: is missing; add number: ..."],
+    'faults([{"respnd": 1}])': [
+        "ScenarioError: faults[[]0].respnd: unknown property; did you mean respond?"
+    ],
+    'release(stauts="active")': [
+        "ScenarioError: release.stauts: unknown property; did you mean status?"
+    ],
+    'clock.set("soon")': ["ValueError: 'soon' is not a date; write it like 2024-03-04 or *"],
+    'clock.advance("2 d")': ["ValueError: '2 d': write a number and one of ms, s, m, h, d, w, *"],
+    "clock.advance(-timedelta(1))": [
+        "ValueError: a clock goes forward only; got datetime.timedelta(days=-1)"
+    ],
+    'assert_called(statsu="x")': ["TypeError: 'statsu' is not a parameter; did you mean status?"],
+    "assert_called()": ["Failed: expected at least 1 call of /api/releases, got 0", "the *"],
+}
+
+
+def test_mistakes_are_one_clean_block(pytester: pytest.Pytester, way: Way) -> None:
+    """A wrong call shows the line of the test and what is wrong, and no source of mockbm."""
+    lines = ["from datetime import timedelta"]
+    for number, call in enumerate(MISTAKES):
+        lines += ["", f"def test_{number:02}(mockbm):", f"    mockbm.{call}"]
+    path = pytester.makepyfile("\n".join(lines))
+    result = pytester.runpytest_inprocess("-p", "no:randomly", *way)
+    result.assert_outcomes(failed=len(MISTAKES))
+    for call, message in MISTAKES.items():
+        first, *others = message
+        expected = [f">       mockbm.{call}".replace("[", "[[]"), f"E       {first}"]
+        if first.partition(":")[0] in ("UnknownName", "ScenarioError"):
+            expected[1] = f"E       mockbm.core.errors.{first}"
+        result.stdout.fnmatch_lines([*expected, *(f"E *{other}" for other in others)])
+    places = [line for line in result.outlines if re.search(r"\.py:\d+", line)]
+    assert [place.partition(":")[0] for place in places] == [path.name] * len(MISTAKES)
+
+
+def test_a_test_for_each_scenario(pytester: pytest.Pytester, way: Way) -> None:
+    """A marker runs a test with each scenario, or with some; the nearest marker counts."""
+    tests = """
+        @pytest.mark.mockbm(scenario="*")
+        class TestAll:
+            def test_it(self, mockbm, request):
+                assert request.node.name == f"test_it[{mockbm.active}]"
+                assert mockbm.active in mockbm.scenarios
+
+            @pytest.mark.mockbm(scenario=["empty", "single"])
+            def test_some(self, mockbm, request):
+                assert request.node.name == f"test_some[{mockbm.active}]"
+
+            @pytest.mark.mockbm(scenario="empty")
+            def test_one(self, mockbm):
+                assert mockbm.active == "empty"
+
+        @pytest.mark.mockbm(scenario=["single"])
+        def test_late(request):
+            request.getfixturevalue("mockbm")
+    """
+    count = len([*(Path(__file__).parents[1] / "scenarios").glob("*.yaml")])
+    result = run(pytester, tests, *way)
+    result.assert_outcomes(passed=count + 3, failed=1)
+    result.stdout.fnmatch_lines(["the scenarios of the marker are needed before the tests run: *"])
+
+
+def test_all_scenarios_must_be_known(pytester: pytest.Pytester) -> None:
+    """Where they are not known before the tests run, the fixture says why."""
+    tests = """
+        @pytest.fixture(scope="session")
+        def mockbm_scenarios(tmp_path_factory):
+            (tmp_path_factory.mktemp("mine") / "quiet.yaml").write_text("releases: []")
+            return tmp_path_factory.getbasetemp() / "mine0"
+
+        @pytest.mark.mockbm(scenario="*")
+        def test_it(mockbm):
+            pass
+
+        def test_other(mockbm):
+            assert mockbm.active == "quiet"
+    """
+    result = run(pytester, tests)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["the scenarios of the marker *mockbm_scenarios takes no argument"])
+
+
+def test_handles_of_a_module_and_of_the_run(pytester: pytest.Pytester, way: Way) -> None:
+    """A wider fixture has a session of its own, which a report shows, too, and which ends."""
+    tests = """
+        @pytest.fixture(scope="session")
+        def farm(mockbm_session_factory):
+            with mockbm_session_factory("single", label="farm") as mockbm:
+                yield mockbm
+
+        @pytest.fixture(scope="module")
+        def shop(mockbm_session_factory, farm):
+            with mockbm_session_factory("empty", strict=True) as mockbm:
+                mockbm.allow(400)
+                yield mockbm
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_it(shop, farm, mockbm, number):
+            assert (shop.active, farm.active, mockbm.active) == ("empty", "single", "documented")
+            ask(shop, "statsu=active")
+            assert len(shop.requests) == number
+            assert (farm.requests, mockbm.requests) == ((), ())
+
+        def test_report(shop):
+            assert False
+
+        def test_careless(mockbm_session_factory):
+            with mockbm_session_factory(strict=True) as mockbm:
+                ask(mockbm, "statsu=active")
+
+        def test_wrong(mockbm_session_factory):
+            mockbm_session_factory("emty")
+    """
+    result = run(pytester, tests, *way)
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*- mockbm requests of shop -*",
+            "#1 GET /api/releases statsu='active' -> 400 *",
+            "#2 GET /api/releases statsu='active' -> 400 *",
+            "mockbm is strict, and had to refuse or ignore what this test sent:",
+            "E*UnknownName: no scenario is called 'emty'; *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*fixture.py:*")
+
+
+def test_a_server_that_a_test_stops(pytester: pytest.Pytester) -> None:
+    """A test of an outage stops the server; the next test finds it at the same address."""
+    tests = """
+        import urllib.error
+
+        urls = []
+
+        def test_outage(mockbm, mockbm_server):
+            assert ask(mockbm) == 200
+            urls.append(mockbm.url)
+            mockbm_server.stop()
+            with pytest.raises(urllib.error.URLError, match="refused"):
+                ask(mockbm)
+            mockbm_server.start()
+            assert ask(mockbm) == 200
+            mockbm_server.stop()
+
+        def test_next(mockbm):
+            assert (ask(mockbm), [mockbm.url]) == (200, urls)
+
+        def test_taken(mockbm_server):
+            import socket
+
+            mockbm_server.stop()
+            port = int(mockbm_server.url.rpartition(":")[2])
+            urls.append(socket.create_server(("127.0.0.1", port)))
+
+        def test_cannot_start(mockbm):
+            pass
+
+        def test_closed():
+            urls.pop().close()
+    """
+    result = run(pytester, tests)
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(
+        ["a test has stopped mockbm, which cannot listen at http://127.0.0.1:* now: *in use*"]
+    )
 
 
 def test_late_threads_reach_nobody(pytester: pytest.Pytester) -> None:
@@ -367,7 +738,7 @@ def test_late_threads_reach_nobody(pytester: pytest.Pytester) -> None:
             late.start()
             late.join()
             assert kept[1] == 403
-            assert mockbm.requests == []
+            assert mockbm.requests == ()
         """,
     )
     result.assert_outcomes(passed=2)
@@ -400,13 +771,6 @@ def test_one_external_mock_for_all(
         result = pytester.runpytest_subprocess(*plugins, url, "-n", "3")
         result.assert_outcomes(passed=12)
         result.stdout.fnmatch_lines([f"mockbm: {server.url}, with its own scenarios"])
-        assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
-
-
-def test_releases_in_an_external_mock(pytester: pytest.Pytester) -> None:
-    """A test makes releases without a file in a mock that is elsewhere, too."""
-    with MockServer() as server:
-        run(pytester, RELEASES, f"--mockbm-url={server.url}").assert_outcomes(passed=2)
         assert (server.mock.sessions(), server.mock.default.requests()) == ([], [])
 
 
@@ -470,16 +834,17 @@ def test_a_second_run_of_a_test_shows_its_own_requests(pytester: pytest.Pytester
     result.stdout.fnmatch_lines(["#1 GET*releaseId='1'*", "#1 GET*releaseId='2'*"])
 
 
-def test_the_external_mock_must_be_there(pytester: pytest.Pytester) -> None:
-    """Nobody at the URL is one clear line, and `app` says that it is elsewhere."""
-    result = run(pytester, "def test_it(mockbm): pass", "--mockbm-url=http://127.0.0.1:9")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["no mock answers at http://127.0.0.1:9: *refused*"])
-    result.stdout.no_fnmatch_line("*another exception*")
-    result.stdout.no_fnmatch_line("*urlopen*")
+def test_what_only_a_mock_here_can_do(pytester: pytest.Pytester) -> None:
+    """`app` and `stop` say that the mock is another process."""
+    tests = """
+        def test_it(mockbm, mockbm_server):
+            with pytest.raises(RuntimeError, match=" is another process; it has no app here$"):
+                mockbm.app
+            with pytest.raises(RuntimeError, match=" is another process; it is stopped there$"):
+                mockbm_server.stop()
+            assert mockbm_server.url == mockbm.url == mockbm_server.admin.url
+    """
     with MockServer() as server:
-        tests = "def test_it(mockbm):\n    with pytest.raises(RuntimeError, match='no app here'):"
-        tests += "\n        mockbm.app"
         run(pytester, tests, f"--mockbm-url={server.url}").assert_outcomes(passed=1)
 
 

@@ -113,7 +113,7 @@ def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) ->
             return make_scenario(INLINE, loaded, None, KINDS)
         base = (known or {}).get(extended)
         if base is None:
-            base = _Family(shipped_scenarios()).base(INLINE, extended)
+            base = _Family(shipped_scenarios()).base(INLINE, extended, known or ())
         return make_scenario(INLINE, loaded, base, KINDS)
     except ValidationError as error:
         raise without_positions(error.messages_dict) from None
@@ -189,9 +189,10 @@ class _Family:
         """The family of the scenarios that come with mockbm; None for that family itself."""
         return None if self._is_shipped else _Family(shipped_scenarios())
 
-    def base(self, name: str, extended: str) -> Scenario | None:
+    def base(self, name: str, extended: str, others: Collection[str] = ()) -> Scenario | None:
         """The scenario that `name` extends; None where that has problems of its own.
 
+        others: names of further scenarios, for the error about an unknown one.
         Raises: ValidationError where it is not there or extends `name` in turn.
         """
         if len(self._open) > MAX_GENERATIONS:
@@ -208,7 +209,7 @@ class _Family:
             return found
         if shipped is not None and in_shipped:
             return shipped.scenario(extended)  # also of the same name: a file may build on that
-        known = sorted({*self.names, *(shipped.names if shipped else ())} - {name})
+        known = sorted({*self.names, *(shipped.names if shipped else ()), *others} - {name})
         what = f"no scenario is called {quoted(extended)}; {suggest(extended, known)}"
         raise ValidationError({"extends": [what]})
 

@@ -29,7 +29,7 @@ class Switch(NamedSchema):
     def load(self, data: Any, **more: Any) -> dict[str, Any]:
         """The `name`, or as `values` the keys of a whole scenario, unread."""
         whole = {"releases", "extends", "generate", "faults"}
-        if isinstance(data, dict) and "name" not in data and data.keys() & whole:
+        if isinstance(data, dict) and data.keys() & whole:
             return {"values": data}
         loaded: dict[str, Any] = super().load(data, **more)
         return loaded
