@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import re
 import shutil
 import textwrap
@@ -265,7 +266,7 @@ HELPERS = """
             f"{mockbm.url}{path}?{query}", headers={"X-ApiKey": key or mockbm.api_key}
         )
         try:
-            with urllib.request.urlopen(request) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             with error:
@@ -859,3 +860,96 @@ def test_stops_with_a_keep_alive_connection_open() -> None:
     assert time.monotonic() - begun < 0.5
     assert connection.sock.recv(1) == b""
     connection.close()
+
+
+FROZEN = """
+    import sys
+    import freezegun
+    {travel}
+
+    MOVES = [freezegun.freeze_time("2030-01-01"), freezegun.freeze_time("1999-01-01"), *TRAVELS]
+
+    @pytest.mark.parametrize("move", MOVES)
+    def test_it(mockbm, move):
+        before = mockbm.clock.now
+        for _ in range(2):
+            with move:
+                mockbm.use("empty")
+                assert ask(mockbm) == 200
+                mockbm.use({{"releases": [], "faults": [{{"delay": "10ms"}}, {{"rate": "2/h"}}]}})
+                assert [ask(mockbm) for _ in range(3)] == [200, 200, 429]
+                assert before[:4] == mockbm.clock.now[:4]
+            assert ask(mockbm) == 429
+            assert before < mockbm.clock.now
+            assert all(0 <= entry.duration < 60 for entry in mockbm.requests)
+
+    @freezegun.freeze_time("2030-01-01")
+    def test_decorated(mockbm):
+        mockbm.clock.advance("1d")
+        assert ask(mockbm) == 200
+        mockbm.assert_called(times=1)
+"""
+"""Tests that move the clock of their process, past the hour after which an idle session ends."""
+
+
+def frozen() -> str:
+    """The tests, with time-machine where it is installed."""
+    if importlib.util.find_spec("time_machine") is None:
+        return FROZEN.format(travel="TRAVELS = []")
+    travel = 'TRAVELS = [time_machine.travel("2030-01-01", tick=False)]'
+    return FROZEN.format(travel=f"import time_machine; {travel}")
+
+
+def test_frozen_time(pytester: pytest.Pytester, way: Way) -> None:
+    """Tools that move the clock for a test move neither sessions nor timers of the mock."""
+    tests = frozen()
+    result = run(pytester, tests, *way)
+    result.assert_outcomes(passed=3 + tests.count("travel("))
+
+
+def test_time_that_is_frozen_from_the_beginning(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time may be frozen before the mock is imported and started."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(
+        """
+        import sys
+        import freezegun
+        import pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def frozen():
+            assert "mockbm.core.mock" not in sys.modules
+            with freezegun.freeze_time("2030-01-01"):
+                yield
+        """
+    )
+    tests = FROZEN.format(travel="TRAVELS = []")
+    make(pytester, tests.replace("before[:4] ==", "'2030' >"))
+    result = pytester.runpytest_subprocess("-p", "mockbm.pytest_plugin")
+    result.assert_outcomes(passed=3)
+
+
+def test_without_sockets(pytester: pytest.Pytester) -> None:
+    """A test that uses the application alone starts no server, which may be forbidden."""
+    tests = """
+        def test_app(mockbm, mockbm_server):
+            mockbm.use("single")
+            client = mockbm.app.test_client()
+            answer = client.get("/api/releases", headers={"X-ApiKey": mockbm.api_key})
+            assert [release["id"] for release in answer.json] == [1]
+            mockbm.assert_called(times=1)
+            assert (mockbm.active, mockbm_server.scenarios) == ("single", mockbm.scenarios)
+            mockbm.clock.advance("1d")
+
+        def test_url(mockbm):
+            assert mockbm.url
+
+        @pytest.mark.enable_socket
+        def test_allowed(mockbm):
+            assert ask(mockbm) == 200
+    """
+    result = run(pytester, tests, "--disable-socket")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["E*A test tried to use socket.socket."])
