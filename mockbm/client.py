@@ -59,6 +59,10 @@ class RemoteSession:
         whole = {"releases": None, **values} if isinstance(values, dict) else values
         self._call("PUT", f"{self._path}/scenario", whole)
 
+    def use_faults(self, faults: Any) -> None:
+        """Let requests meet faults before those of the active scenario, which goes on."""
+        self._call("PUT", f"{self._path}/faults", {"faults": faults})
+
     def reset(self) -> None:
         """Go back to what a fresh start has."""
         self._call("POST", f"{self._path}/reset")

@@ -204,11 +204,12 @@ class MockbmFixture:
         self._use_values({"releases": [], **self._values, "deployments": deployments})
 
     def faults(self, faults: Iterable[Mapping[str, Any]]) -> None:
-        """Let what is active misbehave: dicts as under `faults` in a scenario file; [] ends them.
+        """Let requests meet faults before those of the active scenario, which goes on.
 
+        faults: dicts as in a scenario file, until another call or scenario; [] for none.
         Raises: ScenarioError.
         """
-        self._use_values({**(self._values or {"extends": self.active}), "faults": faults})
+        self._session.use_faults(_as_json(faults))
 
     def reset(self) -> None:
         """Go back to how the test began: scenario, records, clock, and no requests."""

@@ -473,15 +473,30 @@ def test_whole_scenarios_and_faults(pytester: pytest.Pytester, way: Way) -> None
             assert (mockbm.active, mockbm.state["releases"][0]["id"]) == ("inline", 7)
 
         def test_faults(mockbm):
-            mockbm.use("single")
-            mockbm.faults({"respond": {"status": status}, "times": 1} for status in (500, 503))
-            assert [ask(mockbm) for _ in range(3)] == [500, 503, 200]
-            assert mockbm.requests[-1].count == 1
+            mockbm.use("flaky")
+            ask(mockbm)
+            mockbm.faults({"respond": {"status": status}, "times": 1} for status in (500, 502))
+            assert [ask(mockbm) for _ in range(4)] == [500, 502, 503, 200]
+            assert mockbm.active == "flaky"
             mockbm.releases([mockbm.release(id=7)])
             mockbm.faults([{"rate": "1/h"}])
             assert [ask(mockbm) for _ in range(2)] == [200, 429]
             mockbm.faults([])
             assert (ask(mockbm), mockbm.requests[-1].ids) == (200, (7,))
+
+        @pytest.mark.mockbm(scenario="release-train")
+        def test_faults_keep_what_clients_changed(mockbm):
+            def create():
+                url = f"{mockbm.url}/api/releases/builds/create?releaseId=3&key={mockbm.api_key}"
+                with urllib.request.urlopen(url, data=b"") as answer:
+                    return answer.status
+
+            assert create() == 200
+            builds = mockbm.state["builds"]
+            mockbm.faults([{"times": 1, "respond": {"status": 503}}])
+            assert [ask(mockbm), ask(mockbm)] == [503, 200]
+            assert mockbm.state["builds"] == builds
+            assert (create(), len(mockbm.state["builds"])) == (200, len(builds) + 1)
 
         def test_wrong_values_change_nothing(mockbm):
             mockbm.releases([mockbm.release(id=7)])
@@ -491,7 +506,7 @@ def test_whole_scenarios_and_faults(pytester: pytest.Pytester, way: Way) -> None
             assert (ask(mockbm), mockbm.requests[-1].ids) == (200, (7,))
     """
     run(pytester, f"import mockbm as package{textwrap.dedent(tests)}", *way).assert_outcomes(
-        passed=3
+        passed=4
     )
 
 

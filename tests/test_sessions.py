@@ -12,7 +12,7 @@ import pytest
 import requests
 from conftest import STATE
 
-from mockbm import AdminClient, MockServer, UnknownName
+from mockbm import AdminClient, MockServer, ScenarioError, UnknownName
 
 
 def ask(server: MockServer, key: str | None, path: str = "/api/releases") -> requests.Response:
@@ -360,3 +360,62 @@ def test_values_extend_what_the_mock_has(tmp_path: Any) -> None:
 def test_an_empty_name_is_no_scenario(server: MockServer) -> None:
     """An empty name is unknown, and not the default."""
     assert admin(server, "POST", "/sessions", json={"scenario": ""}).status_code == 404
+
+
+def test_faults_of_a_session(tmp_path: Any) -> None:
+    """They are met before those of the active scenario, which goes on, until another is active."""
+    file = tmp_path / "only.yaml"
+    own = "faults: [{times: 3, respond: {status: 500}}]"
+    file.write_text(f"releases: []\n{own}\n")
+    later = {"after": 1, "times": 2, "respond": {"status": 502}}
+    with MockServer(tmp_path) as server:
+        session = AdminClient(server.url).open_session()
+
+        def statuses(count: int) -> list[int]:
+            return [ask(server, session.api_key).status_code for _ in range(count)]
+
+        assert statuses(1) == [500]
+        session.use_faults([later])
+        assert statuses(3) == [500, 502, 502]
+        session.use_faults([{"times": 1, "respond": {"status": 503}}, later])
+        assert statuses(5) == [503, 500, 502, 502, 200]
+        for wrong in ([{"respnd": {}}], 5):
+            with pytest.raises(ScenarioError, match=r"^faults"):
+                session.use_faults(wrong)
+        session.use_faults([{"respond": {"status": 503}}])
+        assert [statuses(2), ask(server, "abc12345").status_code] == [[503, 503], 500]
+        file.write_text(f"releases: []\n{own}\ndescription: New.\n")
+        server.mock.reload()
+        assert statuses(1) == [503]
+        session.use_faults([])
+        assert statuses(4) == [500, 500, 500, 200]
+        session.use_faults([{"respond": {"status": 503}}])
+        session.set_clock("2024-03-04")
+        assert statuses(1) == [503]
+        session.use("only")
+        assert statuses(1) == [500]
+        session.use_faults([{"respond": {"status": 503}}])
+        session.reset()
+        assert statuses(4) == [500, 500, 500, 200]
+
+
+def test_faults_over_http(server: MockServer) -> None:
+    """A call sets them for the default session, and answers with what is active and their state."""
+    fault = {"times": 2, "respond": {"status": 503}}
+    answer = admin(server, "PUT", "/faults", json={"faults": [fault]})
+    assert (answer.status_code, answer.json()["name"]) == (200, "documented")
+    assert ask(server, server.api_key).status_code == 503
+    shown = admin(server, "GET", "/scenario").json()
+    assert shown["faults"] == [{"fault": "status 503, 2 times", "met": 1, "over": False}]
+    listed = admin(server, "GET", "/scenarios").json()["scenarios"]
+    assert [item["name"] for item in listed if item["active"]] == ["documented"]
+    for body, detail in (
+        ({}, "faults: is missing; add faults: ..."),
+        ({"faults": None}, "faults: is missing; add faults: ..."),
+        ({"faults": [], "x": 1}, "x: unknown property; known are faults"),
+        ({"faults": {}}, "faults: expected a list of faults, such as - respond: {status: 503}"),
+        ({"faults": [{}]}, "faults[0]: does nothing; give delay, respond, connection or rate"),
+    ):
+        refused = admin(server, "PUT", "/faults", json=body)
+        assert (refused.status_code, refused.json()["detail"]) == (400, detail)
+    assert [ask(server, server.api_key).status_code for _ in range(2)] == [503, 200]

@@ -91,6 +91,7 @@ ONE_OF_MANY = [
     ("POST", "/reset", None, 409),
     ("POST", "/reload", None, 409),
     ("POST", "/sessions", {}, 409),
+    ("PUT", "/faults", {"faults": []}, 409),
     ("PUT", "/clock", {"now": "2024-03-04"}, 409),
     ("DELETE", "/clock", None, 409),
     ("GET", "/requests", None, 409),
@@ -349,3 +350,7 @@ def test_a_fixture_server_may_share_too(redis: RedisServer) -> None:
         assert ask(two.url, session.api_key).json() == []
         two.use("single")
         assert one.active == "single"
+        faults = [{"times": 2, "respond": {"status": 503}}]
+        AdminClient(one.url).use_faults(faults)
+        found = [ask(url).status_code for url in (two.url, one.url, two.url)]
+        assert found == [503, 503, 200]

@@ -22,6 +22,7 @@ from marshmallow.fields import Field
 
 from .endpoint import Endpoint, Result, not_found
 from .errors import Problem, ScenarioError, UnknownName, plural
+from .faults import Fault
 from .fields import Duration, Moment
 from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
 from .request import Call, Request, header_key
@@ -344,6 +345,17 @@ class Mock:
 
     def _sync(self, session: Session) -> None:
         """Give a session its active scenario as it is now."""
+        self._sync_scenario(session)
+        if session.lacks_faults:
+            session.load_faults(self.load_faults(session.faults))
+
+    def load_faults(self, values: Any) -> tuple[Fault, ...]:
+        """Faults from plain values. Raises: ScenarioError, also where the server cannot do them."""
+        scenario = self.source.inline({"releases": [], "faults": values}, {})
+        self._require_playable(scenario)
+        return scenario.faults
+
+    def _sync_scenario(self, session: Session) -> None:
         if session.values is not None:
             if not session.is_loaded:
                 session.load(self.source.inline(session.values, {**self._gone, **self.scenarios}))
@@ -493,6 +505,17 @@ class LocalSession:
                 raise RuntimeError("this session belongs to a key that is pinned to its scenario")
             session.switch(scenario, values)
             session.log("switch", f"{scenario.name} is active now", scenario=scenario.name)
+
+    def use_faults(self, faults: Any) -> None:
+        """Let requests meet these faults, as in a scenario file, before those of what is active.
+
+        They replace those of an earlier call; the active scenario goes on. Raises: ScenarioError.
+        """
+        faults = deepcopy(faults)
+        loaded = self._mock.load_faults(faults)
+        with self._mock.use(self.id) as session:
+            session.set_faults(faults, loaded)
+            session.log("faults", f"{plural(len(loaded), 'fault')} added")
 
     def reset(self) -> None:
         """Go back to what a fresh start has: scenario, counts, clock and an empty journal."""

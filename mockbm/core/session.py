@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from functools import lru_cache, reduce
 from typing import Any, Protocol
 
 from .errors import one_line
-from .faults import NOTHING, Counts, Verdict, judge
+from .faults import NOTHING, Counts, Fault, Verdict, judge
 from .fields import Row
 from .journal import Journal
 from .scenario import Scenario
@@ -45,6 +45,7 @@ class Session:
     start: name of the scenario that it began with, and goes back to.
     active: name of the active scenario.
     values: what the active scenario is made of, where it has no file.
+    faults: what requests meet before the faults of the active scenario, as plain values, or None.
     clock: the session's.
     began: when the active scenario became active, by that clock.
     revision: counts the changes of what is active, from 1.
@@ -64,6 +65,7 @@ class Session:
     clock: Clock
     began: datetime
     values: Any = None
+    faults: Any = None
     revision: int = 1
     generation: int = 1
     parent: str | None = None
@@ -73,6 +75,7 @@ class Session:
     written: dict[str, dict[int, Row | None]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     journal: Journal = field(init=False, repr=False)
+    _loaded: Scenario | None = field(default=None, init=False, repr=False)
     _scenario: Scenario | None = field(default=None, init=False, repr=False)
     _tables: dict[str, Table] | None = field(default=None, init=False, repr=False)
 
@@ -99,19 +102,42 @@ class Session:
 
     def load(self, scenario: Scenario) -> None:
         """Take the active scenario as it is now; it begins again where its content is new."""
-        if self._scenario is scenario:
+        if self._loaded is scenario:
             return
         is_new = self.fingerprint != scenario.fingerprint
-        self._scenario, self._tables, self.memo = scenario, None, {}
+        self._loaded = self._scenario = scenario
+        self._tables, self.memo = None, {}
         if is_new and self.fingerprint:
             self.restart()
         self.fingerprint = scenario.fingerprint
 
     def switch(self, scenario: Scenario, values: Any = None) -> None:
         """Make another scenario active. values: what it is made of, where it has no file."""
-        self.active, self.values = scenario.name, values
-        self._scenario, self.fingerprint = scenario, scenario.fingerprint
+        self.active, self.values, self.faults = scenario.name, values, None
+        self._loaded = self._scenario = scenario
+        self.fingerprint = scenario.fingerprint
         self.restart()
+
+    @property
+    def lacks_faults(self) -> bool:
+        """Whether `faults` have to be loaded."""
+        return self.faults is not None and self._scenario is self._loaded
+
+    def load_faults(self, faults: Sequence[Fault]) -> None:
+        """Take what `faults` are."""
+        assert self._loaded is not None
+        self._scenario = self._loaded.with_faults(faults) if faults else self._loaded
+
+    def set_faults(self, values: Any, faults: Sequence[Fault]) -> None:
+        """Let requests meet other `faults`. The active scenario and its own faults go on."""
+        assert self._loaded is not None
+        if self.counts.met:
+            before = len(self.scenario.faults) - len(self._loaded.faults)
+            self.counts.met[:before] = [0] * len(faults)
+            self.counts.passed[:before] = [[] for _ in faults]
+        self.faults = values or None
+        self.revision += 1
+        self.load_faults(faults)
 
     def restart(self, clock: Clock | None = None) -> None:
         """Let the active scenario begin again, perhaps by another clock."""

@@ -207,7 +207,7 @@ def _overview(scenario: Scenario, active: Scenario) -> Values:
     largest = islice(holdings.items(), schemas.MAX_APPLICATIONS)
     return {
         "scenario": scenario,
-        "active": scenario is active,
+        "active": scenario.fingerprint == active.fingerprint,
         "statuses": {
             status: sum(counts.get(status, 0) for counts in holdings.values())
             for status in STATUSES
@@ -259,6 +259,13 @@ def switch_scenario(session: LocalSession, wanted: Mapping[str, Any]) -> Values:
         session.use_values(wanted["values"])
     else:
         session.use(wanted["name"])
+    return show_active(session)
+
+
+@Call("PUT", "/faults", schemas.Active, schemas.FaultsWanted)
+def use_faults(session: LocalSession, wanted: Mapping[str, Any]) -> Values:
+    """Let requests meet faults before those of the active scenario, which goes on."""
+    session.use_faults(wanted["faults"])
     return show_active(session)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from marshmallow import validates_schema as validates
@@ -32,6 +32,22 @@ class Switch(NamedSchema):
         if isinstance(data, dict) and data.keys() & whole:
             return {"values": data}
         loaded: dict[str, Any] = super().load(data, **more)
+        return loaded
+
+
+class FaultsWanted(NamedSchema):
+    """The body that adds faults to the active scenario."""
+
+    faults = fields.Nested(
+        cast(fields.Nested, ScenarioSchema().fields["faults"]).nested,
+        required=True,
+        metadata=about("As in a scenario file, instead of those of an earlier call; [] for none."),
+    )
+
+    def load(self, data: Any, **more: Any) -> dict[str, Any]:
+        """The `faults`, unread."""
+        is_whole = isinstance(data, dict) and len(data) == 1 and data.get("faults") is not None
+        loaded: dict[str, Any] = data if is_whole else super().load(data, **more)
         return loaded
 
 
