@@ -37,7 +37,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[Way]:
 def test_a_downstream_project_passes(pytester: pytest.Pytester) -> None:
     """A project that uses only the fixture, with scenarios of its own, passes its tests."""
     shutil.copytree(DOWNSTREAM, pytester.path, dirs_exist_ok=True)
-    pytester.runpytest_inprocess().assert_outcomes(passed=6)
+    pytester.runpytest_inprocess().assert_outcomes(passed=11)
 
 
 def test_each_test_begins_clean(pytester: pytest.Pytester, way: Way) -> None:

@@ -1,10 +1,14 @@
 """The tests of a project that only installed mockbm and uses its fixture."""
 
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from urllib.error import HTTPError, URLError
+
 import httpx
 import pytest
 from release_bot import announcement
 
-from mockbm import MockbmFixture
+from mockbm import MockbmFixture, MockbmServer
 
 
 def test_the_page_is_there(mockbm: MockbmFixture) -> None:
@@ -45,3 +49,44 @@ def test_without_a_socket(mockbm: MockbmFixture) -> None:
         answer = client.get("/api/releases", headers={"X-ApiKey": mockbm.api_key})
     assert [release["id"] for release in answer.json()] == [12, 11]
     assert mockbm.requests[0].ids == (12, 11)
+
+
+@pytest.fixture(scope="module")
+def shop(mockbm_session_factory: Callable[..., MockbmFixture]) -> Iterator[MockbmFixture]:
+    with mockbm_session_factory("quiet") as mockbm:
+        yield mockbm
+
+
+def test_a_session_of_the_module(shop: MockbmFixture, mockbm: MockbmFixture) -> None:
+    assert announcement(shop.url, shop.api_key, "Shop") == "Shop: nothing tonight"
+    assert (len(shop.requests), mockbm.requests) == (1, ())
+
+
+@pytest.mark.mockbm(scenario="*")
+def test_every_scenario(mockbm: MockbmFixture) -> None:
+    assert announcement(mockbm.url, mockbm.api_key, "Shop").startswith("Shop: ")
+
+
+def test_a_night_that_changes(mockbm: MockbmFixture) -> None:
+    mockbm.clock.set("2024-05-02")
+    change = {"after": "2h", "status": "deployed"}
+    mockbm.use(
+        {
+            "extends": "quiet",
+            "releases": [{**mockbm.release(applicationName="Shop"), "changes": [change]}],
+        }
+    )
+    mockbm.faults([{"times": 1, "respond": {"status": 503}}])
+    with pytest.raises(HTTPError):
+        announcement(mockbm.url, mockbm.api_key, "Shop")
+    assert announcement(mockbm.url, mockbm.api_key, "Shop") != "Shop: nothing tonight"
+    mockbm.clock.advance(timedelta(hours=2))
+    assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: nothing tonight"
+    mockbm.reset()
+    assert announcement(mockbm.url, mockbm.api_key, "Shop") == "Shop: 2.4.0 by SYSTEM"
+
+
+def test_an_outage(mockbm: MockbmFixture, mockbm_server: MockbmServer) -> None:
+    mockbm_server.stop()
+    with pytest.raises(URLError):
+        announcement(mockbm.url, mockbm.api_key, "Shop")

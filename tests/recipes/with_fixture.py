@@ -3,6 +3,8 @@
 Copy it as `test_releases.py`.
 """
 
+from collections.abc import Callable, Iterator
+
 import httpx
 import pytest
 
@@ -44,3 +46,30 @@ def test_a_retry(mockbm: MockbmFixture) -> None:
     headers = {"X-ApiKey": mockbm.api_key}
     answers = [httpx.get(f"{mockbm.url}/api/releases", headers=headers) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 503, 200]
+
+
+def test_a_fault_in_between(mockbm: MockbmFixture) -> None:
+    """What the client has done before stays as it is."""
+    mockbm.faults([{"times": 1, "respond": {"status": 503}}])
+    headers = {"X-ApiKey": mockbm.api_key}
+    answers = [httpx.get(f"{mockbm.url}/api/releases", headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [503, 200]
+
+
+@pytest.mark.mockbm(scenario=["empty", "single", "documented"])
+def test_each(mockbm: MockbmFixture) -> None:
+    """It runs once for each of these scenarios; "*" means all."""
+    with httpx.Client(base_url=mockbm.url) as client:
+        assert len(numbers(client, mockbm.api_key)) == len(mockbm.state["releases"])
+
+
+@pytest.fixture(scope="module")
+def shop(mockbm_session_factory: Callable[..., MockbmFixture]) -> Iterator[MockbmFixture]:
+    """One session for all tests of this module."""
+    with mockbm_session_factory("single") as mockbm:
+        yield mockbm
+
+
+def test_shared(shop: MockbmFixture) -> None:
+    with httpx.Client(base_url=shop.url) as client:
+        assert numbers(client, shop.api_key) == ["1.0.0"]
