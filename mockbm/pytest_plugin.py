@@ -240,12 +240,13 @@ def _definitions(item: pytest.Item) -> dict[str, Any]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give a test the server of its own scenarios, also where the one before it stopped that."""
     definitions, stash = _definitions(item), item.config.stash
-    if {"mockbm_server", "mockbm_scenarios"} <= definitions.keys():
-        scenarios = definitions["mockbm_scenarios"][-1]
-        if stash.setdefault(_scenarios, scenarios) is not scenarios:
-            # `mockbm_scenarios` is overridden for some tests, so there is another server for them.
-            stash[_scenarios] = scenarios
-            definitions["mockbm_server"][-1].finish(cast(Any, item)._request)
+    if "mockbm_server" not in definitions:
+        return
+    scenarios = definitions.get("mockbm_scenarios", (None,))[-1]
+    if stash.setdefault(_scenarios, scenarios) is not scenarios:
+        # `mockbm_scenarios` is overridden for some tests, so there is another server for them.
+        stash[_scenarios] = scenarios
+        definitions["mockbm_server"][-1].finish(cast(Any, item)._request)
     server = stash.get(_server, None)
     if server is not None:
         with _as_failure():

@@ -702,7 +702,8 @@ def test_handles_of_a_module_and_of_the_run(pytester: pytest.Pytester, way: Way)
 def test_a_server_that_a_test_stops(pytester: pytest.Pytester) -> None:
     """A test of an outage stops the server; the next test finds it at the same address."""
     tests = """
-        import urllib.error
+        import contextlib
+        import socket
 
         urls = []
 
@@ -719,21 +720,24 @@ def test_a_server_that_a_test_stops(pytester: pytest.Pytester) -> None:
         def test_next(mockbm):
             assert (ask(mockbm), [mockbm.url]) == (200, urls)
 
-        def test_taken(mockbm_server):
-            import socket
+        @pytest.fixture(scope="module")
+        def others():
+            with contextlib.ExitStack() as others:
+                yield others
 
+        def test_taken(mockbm_server, others):
             mockbm_server.stop()
             port = int(mockbm_server.url.rpartition(":")[2])
-            urls.append(socket.create_server(("127.0.0.1", port)))
+            others.enter_context(socket.create_server(("127.0.0.1", port)))
 
-        def test_cannot_start(mockbm):
+        def test_cannot_start(mockbm, others):
             pass
 
-        def test_closed():
-            urls.pop().close()
+        def test_does_not_need_it(others):
+            pass
     """
     result = run(pytester, tests)
-    result.assert_outcomes(passed=3, errors=2)
+    result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(
         ["a test has stopped mockbm, which cannot listen at http://127.0.0.1:* now: *in use*"]
     )
