@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import wraps
 from itertools import count
@@ -126,7 +127,7 @@ class MockbmFixture:
         try:
             refused = self.refused() if self._strict and checks else []
         finally:
-            self._session.end()
+            self._server._end(self._session)
         if refused:
             lines = "\n".join(f"  {entry}" for entry in refused)
             text = f"mockbm is strict, and had to refuse or ignore what this test sent:\n{lines}\n"
@@ -161,7 +162,7 @@ class MockbmFixture:
         return self._session.active
 
     def use(self, scenario: str | Mapping[str, Any]) -> None:
-        """Make another scenario active, for this test alone.
+        """Make another scenario active, only for this test.
 
         scenario: its name; or a dict with all that a scenario file may have, such as
             `{"extends": "single", "faults": [{"rate": "5/s"}]}`.
@@ -190,7 +191,7 @@ class MockbmFixture:
         self._use_values({"releases": releases})
 
     def builds(self, builds: Iterable[Mapping[str, Any]]) -> None:
-        """Give this test builds of its own, of the releases that it has been given before.
+        """Give this test builds of its own, of the releases that it has from `releases`.
 
         Raises: ScenarioError.
         """
@@ -336,6 +337,7 @@ class MockbmServer:
         self._strict = strict
         self._lock = Lock()
         self._listens: bool | None = None
+        self._sessions: set[LocalSession | RemoteSession] = set()
 
     @property
     def url(self) -> str:
@@ -372,6 +374,7 @@ class MockbmServer:
         Raises: UnknownName; RuntimeError where there are too many sessions.
         """
         session = self._mock.open_session(scenario or self._scenario, label)
+        self._sessions.add(session)
         return MockbmFixture(self, session, self._strict if strict is None else strict)
 
     def start(self) -> None:
@@ -399,8 +402,15 @@ class MockbmServer:
                 what = f"a test has stopped mockbm, which cannot listen at {self._mock.url} now"
                 raise RuntimeError(f"{what}: {error.strerror or error}") from None
 
+    def _end(self, session: LocalSession | RemoteSession) -> None:
+        self._sessions.discard(session)
+        session.end()
+
     def _close(self) -> None:
-        """Stop, where it is not another process."""
+        """End the sessions that no fixture has ended, and stop, unless it is another process."""
+        for session in list(self._sessions):
+            with suppress(*MISTAKES):
+                self._end(session)
         if not isinstance(self._mock, AdminClient):
             self._mock.stop()
 

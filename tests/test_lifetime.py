@@ -24,7 +24,7 @@ def run(script: str) -> str:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_does_not_keep_the_port() -> None:
-    """A stop ends listening also where a child has the socket, and the port can be used again."""
+    """A stop ends listening also where a child has the socket; a later start finds it free."""
     printed = run(
         """
         import os, signal, time, urllib.error, urllib.request

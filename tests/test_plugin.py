@@ -171,8 +171,8 @@ def test_bad_files_end_the_run(pytester: pytest.Pytester) -> None:
 
 def test_a_wrong_url_ends_the_run(pytester: pytest.Pytester) -> None:
     """No mock at the URL is one clear line, and so is what cannot be a URL."""
-    nobody = "http://127.0.0.1:9"
-    aborted(pytester, f"no mock answers at {nobody}: .*refused", f"--mockbm-url={nobody}")
+    url = "http://127.0.0.1:9"
+    aborted(pytester, f"no mock answers at {url}: .*refused", f"--mockbm-url={url}")
     first = "'nothing' is not the URL of a mock, such as http://127.0.0.1:8080"
     aborted(pytester, first, "--mockbm-url=nothing")
 
@@ -684,9 +684,12 @@ def test_handles_of_a_module_and_of_the_run(pytester: pytest.Pytester, way: Way)
 
         def test_wrong(mockbm_session_factory):
             mockbm_session_factory("emty")
+
+        def test_not_ended(mockbm_session_factory):
+            mockbm_session_factory()
     """
     result = run(pytester, tests, *way)
-    result.assert_outcomes(passed=2, failed=3)
+    result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
         [
             "*- mockbm requests of shop -*",
@@ -743,7 +746,7 @@ def test_a_server_that_a_test_stops(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_late_threads_reach_nobody(pytester: pytest.Pytester) -> None:
+def test_late_threads_reach_url(pytester: pytest.Pytester) -> None:
     """A thread that outlives its test is refused, and is not in the next test's journal."""
     result = run(
         pytester,
@@ -875,7 +878,7 @@ def test_stops_with_a_keep_alive_connection_open() -> None:
         connection.request("GET", f"/api/releases?key={server.api_key}")
         assert connection.getresponse().read().startswith(b"[")
         begun = time.monotonic()
-    # A loop that nobody wakes takes a second; a lost connection thirty. Far from both:
+    # A loop that url wakes takes a second; a lost connection thirty. Far from both:
     assert time.monotonic() - begun < 0.5
     assert connection.sock.recv(1) == b""
     connection.close()
@@ -951,7 +954,7 @@ def test_time_that_is_frozen_from_the_beginning(
 
 
 def test_without_sockets(pytester: pytest.Pytester) -> None:
-    """A test that uses the application alone starts no server, which may be forbidden."""
+    """A test that uses only the application starts no server, which may be forbidden."""
     tests = """
         def test_app(mockbm, mockbm_server):
             mockbm.use("single")
