@@ -26,7 +26,7 @@ EVERY = "*"
 
 SEVERAL = (
     "the scenarios of the marker are needed before the tests run: a test takes mockbm as an "
-    'argument; with scenario="*", an override of mockbm_scenarios takes no argument'
+    'argument; with scenario="*", an override of mockbm_scenarios takes none, and returns the path'
 )
 
 JOURNAL_SIZE = 100_000
