@@ -5,52 +5,70 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 import yaml
 from marshmallow import ValidationError
 
-from .core.errors import Problem, ScenarioError, flatten, spell
+from .core.errors import Problem, ScenarioError, flatten, plural, spell
 from .core.fields import MAX_DEPTH, Row, write_json
-from .core.scenario import ORDERS
-from .endpoints.releases import RELEASE, ReleaseSchema, completed, under_newer_names
-from .files.directory import UNTYPED
+from .core.scenario import ORDERS, RELEASES
+from .core.table import Kind
+from .endpoints import KINDS, LISTS
+from .endpoints._references import DEFAULT_CREATED_ON, RecordSchema
+from .files.directory import UNTYPED, inline_scenario
 
 PERSONS = re.compile(r"(by|user|username|email|person)$", re.IGNORECASE)
 """Names of the properties that hold the name of a person."""
 
 
-def imported(answers: Iterable[tuple[str, bytes]], *, anonymize: bool = False) -> dict[str, Any]:
+def imported(
+    answers: Iterable[tuple[str, bytes]],
+    *,
+    anonymize: bool = False,
+    prefer: str | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> dict[str, Any]:
     """The values of a scenario file that answers what a real server answered.
 
-    answers: names of files and what they hold, JSON arrays of ReleaseInfo. A release that is in
-        several of them is taken from the last.
+    answers: names of files and what they hold: JSON arrays of releases, builds, deployments or
+        applications, as the endpoints that list them answer. A record that is in several of them is
+        taken from the last.
     anonymize: call persons `Person1`, `Person2`, ... wherever they occur.
-    Raises: ScenarioError for what is not such an array.
+    prefer: `newer` or `older`: which counts of two names of a property that have different values;
+        by default, such a difference is an error.
+    tell: is called with what was preferred.
+    Raises: ScenarioError for what is not such an array, and records that contradict one another.
     """
-    found: dict[int, Mapping[str, Any]] = {}
+    found: dict[str, dict[int, Row]] = {name: {} for name in _IN_FILE}
     names = []
+    order = ORDERS[0]
     for name, content in answers:
         names.append(name.encode("utf-8", "replace").decode())
-        for number, release in enumerate(_array(names[-1], content)):
-            found[_id(names[-1], number, release)] = release
-    given = [_without_names(release) for release in found.values()]
-    releases = _anonymous(given) if anonymize else given
+        array = _array(names[-1], content)
+        kind = _kind(names[-1], array)
+        reader = _Reader(names[-1], kind.schema(many=True), prefer)
+        found[kind.name] |= dict(map(reader.read, range(len(array)), array))
+        if kind.dates and reader.moments != sorted(reader.moments, reverse=True):
+            order = ORDERS[1]
+        for what, count in reader.preferred.items():
+            tell(f"{names[-1]}: {what} in {plural(count, kind.noun)}")
+    records = {kind: [*rows.values()] for kind, rows in found.items() if rows or kind == RELEASES}
     files = ", ".join(PurePath(name).name for name in names)
-    description = f"What a server answered, imported from {files}."
-    values: dict[str, Any] = {"description": description, "releases": releases}
-    loaded = [*completed(ReleaseSchema(many=True).load(releases))]
-    if loaded != sorted(loaded, key=newest, reverse=True):
-        values["order"] = ORDERS[1]
-        values["releases"] = values.pop("releases")  # the long part comes last
+    values: dict[str, Any] = {
+        "description": f"What a server answered, imported from {files}.",
+        **({"order": order} if order != ORDERS[0] else {}),
+        **(_anonymous(records) if anonymize else records),
+    }
+    inline_scenario(values)  # which finds what is wrong with records of several files together
     return values
 
 
-def newest(release: Row) -> tuple[str, int]:
-    """What orders complete releases: the newest has the greatest."""
-    return release["createdOn"], release["id"]
+_IN_FILE = ("applications", "releases", "builds", "deployments")
+"""The kinds of record in the order in which a file has them."""
 
 
 def scenario_text(values: Mapping[str, Any], *, as_json: bool = False) -> str:
@@ -68,13 +86,25 @@ def scenario_text(values: Mapping[str, Any], *, as_json: bool = False) -> str:
 
 
 def _array(name: str, content: bytes) -> Sequence[Any]:
-    try:
-        array = json.loads(content.decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
+    try:  # in UTF-8, UTF-16 or UTF-32, with a byte-order mark or without
+        array = json.loads(content, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise _problem(name, "file", f"is not JSON: {error}") from None
     if not isinstance(array, list):
-        raise _problem(name, "file", "is not a JSON array of releases, as the endpoint answers it")
+        what = "is not a JSON array of releases, builds, deployments or applications"
+        raise _problem(name, "file", f"{what}, as a server answers it")
     return array
+
+
+def _kind(name: str, array: Sequence[Any]) -> Kind:
+    """The kind of the records of an answer: the one that has most of their properties."""
+    properties = {key for record in array if isinstance(record, dict) for key in record}
+    shared = {kind: len(properties & KINDS[kind].writer.dump_fields.keys()) for kind in LISTS}
+    best = max(shared, key=shared.__getitem__)
+    if properties and not shared[best]:
+        paths = ", ".join(endpoint.path for endpoint in LISTS.values())
+        raise _problem(name, "file", f"is an answer of another kind than those of {paths}")
+    return KINDS[best]
 
 
 def _finite(text: str) -> float:
@@ -93,43 +123,71 @@ def _problem(name: str, where: str, what: str) -> ScenarioError:
     return ScenarioError([Problem("", 0, 0, f"{name}: {where}", what)])
 
 
-def _id(name: str, number: int, release: Any) -> int:
-    """The id of what can be a release. Raises: ScenarioError for what cannot."""
-    known = release
-    if isinstance(release, dict):
-        known = {key: value for key, value in release.items() if key in _KNOWN}
-        if _depth(release) > MAX_DEPTH - 10:
-            raise _problem(name, spell((number,)), "is nested too deep for a scenario file")
-    try:
-        loaded = ReleaseSchema(many=True).load([known])
-    except ValidationError as error:
-        messages: dict[Any, Any] = error.messages_dict
-        raise ScenarioError(
-            Problem("", 0, 0, f"{name}: {spell((number, *where))}", what)
-            for where, what in flatten(messages[0])
-        ) from None
-    try:
-        write_json(release)
-    except UnicodeEncodeError:
-        raise _problem(name, spell((number,)), "holds half of a surrogate pair") from None
-    id_: int = loaded[0]["id"]
-    return id_
+class _Reader:
+    """Reads the records of one answer.
 
+    moments: what orders them: when each was created, and its id.
+    preferred: what was preferred, and in how many records.
+    """
 
-_KNOWN = [name for name in ReleaseSchema().fields if name not in ("extra", "absent", "changes")]
+    def __init__(self, name: str, schema: Any, prefer: str | None) -> None:
+        self._name, self._prefer = name, prefer
+        self._schema: RecordSchema = schema
+        self.moments: list[tuple[str, int]] = []
+        self.preferred: Counter[str] = Counter()
 
+    def read(self, number: int, record: Any) -> tuple[int, Row]:
+        """A record without its defaults, and its id. Raises: ScenarioError."""
+        where = (self._schema.NAME, number)
+        known, extra = record, {}
+        if isinstance(record, dict):
+            if _depth(record) > MAX_DEPTH - 10:
+                raise _problem(self._name, spell(where), "is nested too deep for a scenario file")
+            fields = self._schema.dump_fields
+            known = {name: value for name, value in record.items() if name in fields}
+            extra = {name: value for name, value in record.items() if name not in fields}
+            self._choose(known)
+        try:
+            (loaded,) = self._schema.load([known])
+        except ValidationError as error:
+            messages: dict[Any, Any] = error.messages_dict
+            raise ScenarioError(
+                Problem("", 0, 0, f"{self._name}: {spell((*where, *path))}", self._help(what))
+                for path, what in flatten(messages[0])
+            ) from None
+        try:
+            write_json(record)
+        except UnicodeEncodeError:
+            raise _problem(self._name, spell(where), "holds half of a surrogate pair") from None
+        tidy = self._schema.under_newer_names(
+            {name: value for name, value in known.items() if value is not None}
+        )
+        if tidy.get("name") == tidy.get("number"):
+            tidy.pop("name", None)
+        if tidy.get("deployables") == []:
+            del tidy["deployables"]
+        self.moments.append((loaded.get("createdOn", DEFAULT_CREATED_ON), loaded["id"]))
+        return loaded["id"], tidy | ({"extra": extra} if extra else {})
 
-def _without_names(release: Mapping[str, Any]) -> Row:
-    """A release without its defaults, and with what is not known under `extra`."""
-    tidy = under_newer_names(
-        {name: release[name] for name in _KNOWN if release.get(name) is not None}
-    )
-    extra = {name: value for name, value in release.items() if name not in _KNOWN}
-    if tidy.get("name") == tidy["number"]:
-        del tidy["name"]
-    if tidy.get("deployables") == []:
-        del tidy["deployables"]
-    return tidy | ({"extra": extra} if extra else {})
+    def _choose(self, record: Row) -> None:
+        """Leave out what is not preferred of two names that have different values."""
+        for older, newer in self._schema.OLDER.items() if self._prefer else ():
+            values = record.get(older), record.get(newer)
+            if None in values or str(values[0]) == str(values[1]):
+                continue
+            if self._prefer == "older":
+                record[newer] = values[0]
+            del record[older]
+            taken = older if self._prefer == "older" else newer
+            self.preferred[f"{older} differs from {newer}, and {taken} is taken,"] += 1
+
+    def _help(self, what: str) -> str:
+        """An error, which for two names with different values says how they can be imported."""
+        problem, contradicts, rest = what.partition(" contradicts ")
+        if not contradicts:
+            return what
+        both = f"{problem}{contradicts}{rest.partition(';')[0]}"
+        return f"{both}; --prefer newer or --prefer older takes one of the two"
 
 
 class Aliases:
@@ -179,7 +237,7 @@ class Aliases:
         return self._pattern.sub(lambda match: self.of(match[0]), text)
 
 
-_NO_PERSON = ("", "system")
+_NO_PERSON = ("", "system", "api")
 """What stands for no person, in lower case."""
 
 
@@ -190,12 +248,12 @@ def _account(person: str) -> str:
     return name if tells else ""
 
 
-def _anonymous(releases: list[Row]) -> list[Row]:
+def _anonymous(records: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     aliases = Aliases()
-    aliases.learn(named_persons(releases))
+    aliases.learn(named_persons(records))
 
     def replaced(value: Any, name: str = "") -> Any:
-        if name in ("status", *RELEASE.dates):
+        if name in _NO_NAMES:
             return value
         if isinstance(value, Mapping):
             return {
@@ -208,7 +266,11 @@ def _anonymous(releases: list[Row]) -> list[Row]:
             return aliases.of(str(value))
         return aliases(value) if isinstance(value, str) else value
 
-    return [replaced(release) for release in releases]
+    return {kind: replaced(rows) for kind, rows in records.items()}
+
+
+_KNOWN = {name for kind in KINDS.values() for name in kind.writer.dump_fields}
+_NO_NAMES = {"status", *(name for kind in KINDS.values() for name in kind.dates)}
 
 
 def _is_person(value: Any, name: str) -> bool:

@@ -1319,13 +1319,13 @@ ARCHIVE = application(5, "Archive", active=False, group="Attic")
 
 OTHERS = [
     # Applications.
-    Row("all applications", f"POST {LIST}", Whole([ARCHIVE, OF_PROFIT, TAX])),
-    Row("all applications with GET", f"GET {LIST}", Whole([ARCHIVE, OF_PROFIT, TAX])),
+    Row("all applications", f"POST {LIST}", Whole([TAX, ARCHIVE, OF_PROFIT])),
+    Row("all applications with GET", f"GET {LIST}", Whole([TAX, ARCHIVE, OF_PROFIT])),
     Row("HEAD of applications", f"HEAD {LIST}", DONE),
     in_json(
         "applications with the key in JSON",
         f"POST {LIST}",
-        [5, 2, 1],
+        [1, 5, 2],
         {"API_Key": "abc12345"},
         headers=BARE_JSON,
     ),

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario_rows import body, write
 
-from mockbm import MockServer, ScenarioError
+from mockbm import MockServer, ScenarioError, create_app
 from mockbm.cli import main
-from mockbm.core.scenario import Scenario
+from mockbm.core.scenario import DEFAULT_API_KEY, Scenario
 from mockbm.endpoints.releases import ReleaseSchema
 from mockbm.files.directory import inline_scenario, load_scenarios, shipped_scenarios
 from mockbm.importer import imported, scenario_text
@@ -107,6 +107,228 @@ def test_round_trip_in_an_order_of_its_own(content: str, tmp_path: Path) -> None
     reloaded = body(loaded(tmp_path, values))
     assert [release["id"] for release in json.loads(reloaded)] == ids
     assert reloaded == answer
+
+
+LISTS = (
+    "/api/releases",
+    "/api/releases/builds",
+    "/api/releases/builds/deployments",
+    "/api/applications/list",
+)
+SIBLINGS = [
+    *("documented", "release-train", "failing-deployment", "deployment-pending", "approval"),
+    *("deploy-in-progress", "single", "empty", "many-applications"),
+]
+
+
+def asked(client: Any, path: str) -> bytes:
+    """What a mock answers under a path."""
+    body: bytes = client.get(path, headers={"X-ApiKey": DEFAULT_API_KEY}).data
+    return body
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["builds", "packages"])
+@pytest.mark.parametrize("scenario", SIBLINGS)
+def test_round_trip_of_all_kinds(scenario: str, older: bool, tmp_path: Path) -> None:
+    """What the endpoints that list records answer can be imported at once, and is served again."""
+    lists = [path.replace("builds", "packages") if older else path for path in LISTS]
+    client = create_app(scenario=scenario).test_client()
+    answers = {path: asked(client, path) for path in lists}
+    ids = [deployment["id"] for deployment in json.loads(answers[lists[2]])]
+    parents = {f"{lists[2]}?deploymentId={id_ - 1}": b"" for id_ in ids}
+    client = create_app(scenario=scenario).test_client()  # whose deployments have not gone on
+    parents = {path: asked(client, path) for path in parents}
+    values = imported({**answers, **parents}.items())
+    assert "order" not in values
+    write(tmp_path, {"t.yaml": scenario_text(values)})
+    for recorded in (answers, parents):
+        client = create_app(tmp_path).test_client()
+        assert {path: asked(client, path) for path in recorded} == recorded
+
+
+BUILD_OF_4 = {
+    "id": 6,
+    "number": "2",
+    "status": "active",
+    "createdBy": "API",
+    "createdOn": "2024-03-04T09:00:00.0000000Z",
+    "applicationId": 1,
+    "applicationName": "A",
+    "pipelineName": "P",
+    "furthestStage": "QA",
+    "releaseId": 4,
+    "releaseNumber": "1.0",
+    "releaseName": "1.0",
+    "buildNumber": "2",
+    "risk": "low",
+    "approvals": [1.5, "1.5"],
+}
+DEPLOYMENT_OF_6 = {
+    "id": 21,
+    "plan": "Deploy",
+    "status": "succeeded",
+    "started": BUILD_OF_4["createdOn"],
+    "ended": None,
+    "createdBy": "API",
+    "createdOn": BUILD_OF_4["createdOn"],
+    "pipelineName": "P",
+    "pipelineStageName": "QA",
+    "environmentId": 3,
+    "applicationId": 1,
+    "applicationName": "A",
+    "releaseId": 4,
+    "releaseNumber": "1.0",
+    "releaseName": "1.0",
+    "buildId": 6,
+    "buildNumber": "2",
+    "packageId": 6,
+    "packageNumber": "2",
+    "risk": None,
+}
+FULL_RELEASE = {
+    "id": 4,
+    "number": "1.0",
+    "name": "1.0",
+    "sequence": 1,
+    "status": "active",
+    "createdBy": "SYSTEM",
+    "createdOn": "2024-03-01T00:00:00.0000000Z",
+    "applicationId": 1,
+    "applicationName": "A",
+    "pipelineName": "P",
+    "furthestBuildId": 6,
+    "furthestBuildNumber": "2",
+    "latestBuildId": 7,
+    "latestBuildNumber": "3",
+    "deployables": [],
+    "furthestPackageId": 6,
+    "furthestPackageNumber": "2",
+    "latestPackageId": 7,
+    "latestPackageNumber": "3",
+    "releaseName": "1.0",
+    "releaseNumber": "1.0",
+}
+APPLICATION_1 = {
+    "id": 1,
+    "name": "A",
+    "active": True,
+    "buildNumberScheme": "Unique",
+    "releaseUsage": "Optional",
+    "allowIssues": True,
+    "raftId": 1,
+}
+SERVERS: dict[str, list[list[dict[str, Any]]]] = {
+    "builds whose releases were not recorded": [[], [BUILD_OF_4], [], [APPLICATION_1]],
+    "deployments alone": [[], [], [DEPLOYMENT_OF_6], []],
+    "one of the builds of a release": [[FULL_RELEASE], [BUILD_OF_4], [DEPLOYMENT_OF_6], []],
+    "another order than that of stages that are not known": [
+        [FULL_RELEASE],
+        [
+            {**BUILD_OF_4, "id": 7, "number": "3", "buildNumber": "3", "furthestStage": "Dev"},
+            BUILD_OF_4,
+        ],
+        [DEPLOYMENT_OF_6],
+        [APPLICATION_1],
+    ],
+    "two builds in one stage": [
+        [FULL_RELEASE],
+        [{**BUILD_OF_4, "id": 7, "number": "3", "buildNumber": "3"}, BUILD_OF_4],
+        [],
+        [],
+    ],
+    "the oldest first": [
+        [],
+        [BUILD_OF_4, {**BUILD_OF_4, "id": 7, "number": "3", "buildNumber": "3"}],
+        [DEPLOYMENT_OF_6, {**DEPLOYMENT_OF_6, "id": 22}],
+        [{**APPLICATION_1, "id": 3}, APPLICATION_1, {**APPLICATION_1, "id": 2}],
+    ],
+}
+
+
+@pytest.mark.parametrize("answers", SERVERS.values(), ids=SERVERS)
+def test_what_a_server_has_is_served(answers: list[list[dict[str, Any]]], tmp_path: Path) -> None:
+    """Whatever part of a server was recorded, with properties of its own, is served again."""
+    texts = [
+        json.dumps(records, separators=(",", ":"), ensure_ascii=False).encode()
+        for records in answers
+    ]
+    values = imported([(f"{number}.json", text) for number, text in enumerate(texts)])
+    write(tmp_path, {"t.yaml": scenario_text(values)})
+    client = create_app(tmp_path).test_client()
+    for path, text in zip(LISTS, texts, strict=True):
+        if text != b"[]":
+            assert asked(client, path) == text, path
+
+
+def test_a_command_takes_answers_of_several_kinds(tmp_path: Path) -> None:
+    """The kind of each file is seen from what it holds, and they may come in any order."""
+    for name, records in {
+        "c.txt": [DEPLOYMENT_OF_6],
+        "b.txt": [BUILD_OF_4],
+        "a.txt": [FULL_RELEASE],
+        "d.txt": [APPLICATION_1],
+    }.items():
+        (tmp_path / name).write_text(json.dumps(records))
+    files = [tmp_path / f"{letter}.txt" for letter in "cbad"]
+    done = run(*files, "--output", tmp_path / "t.yaml")
+    said = f"{tmp_path / 't.yaml'}: 1 release, 1 application, 1 build, 1 deployment\n"
+    assert (done.returncode, done.stdout.decode(), done.stderr) == (0, said, b"")
+    text = (tmp_path / "t.yaml").read_text()
+    keys = re.findall(r"^\w+", text, re.MULTILINE)
+    assert keys == ["description", "applications", "releases", "builds", "deployments"]
+
+
+TWINS = [
+    {**FULL_RELEASE, "furthestPackageId": 9},
+    {**FULL_RELEASE, "id": 5, "furthestPackageId": 9, "releaseName": "Summer"},
+]
+
+
+@pytest.mark.parametrize(("prefer", "id_", "name"), [("newer", 6, "1.0"), ("older", 9, "Summer")])
+def test_names_whose_values_differ(prefer: str, id_: int, name: str, tmp_path: Path) -> None:
+    """With --prefer, one of two names counts, and a line says in how many records."""
+    answer = json.dumps(TWINS).encode()
+    done = run("-", "--output", tmp_path / "t.yaml", "--prefer", prefer, stdin=answer)
+    says = "differs from {}, and {} is taken, in {}\n"
+    which = (
+        ("furthestBuildId", "name") if prefer == "newer" else ("furthestPackageId", "releaseName")
+    )
+    assert (done.returncode, done.stderr.decode()) == (
+        0,
+        "<stdin>: furthestPackageId "
+        + says.format("furthestBuildId", which[0], "2 releases")
+        + "<stdin>: releaseName "
+        + says.format("name", which[1], "1 release"),
+    )
+    found = {row["id"]: row for row in json.loads(body(load_scenarios(tmp_path)["t"]))}
+    for row in found.values():
+        assert (row["furthestBuildId"], row["furthestPackageId"]) == (id_, id_)
+    assert (found[5]["name"], found[5]["releaseName"]) == (name, name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings(encoding: str) -> None:
+    """What a shell wrote in another encoding of Unicode is read, with a mark or without."""
+    release = {**LEAST, "name": "Ü 🚀"}
+    answer = json.dumps([release], ensure_ascii=False).encode(encoding)
+    assert imported([("a.json", answer)])["releases"] == [release]
+
+
+def test_persons_get_the_same_names_in_all_kinds() -> None:
+    """A person is one alias in releases, builds and deployments; API is no person."""
+    answers = [
+        [{**FULL_RELEASE, "createdBy": "CORP\\jdoe"}],
+        [{**BUILD_OF_4, "rejectedBy": "CORP\\jdoe", "createdBy": "API"}],
+        [{**DEPLOYMENT_OF_6, "canceledBy": "Ann", "plan": "Deploy for JDOE"}],
+    ]
+    named = [(str(number), json.dumps(answer).encode()) for number, answer in enumerate(answers)]
+    values = imported(named, anonymize=True)
+    (deployment,) = values["deployments"]
+    assert values["releases"][0]["createdBy"] == "Person1"
+    assert (
+        values["builds"][0] | {"rejectedBy": "Person1", "createdBy": "API"} == values["builds"][0]
+    )
+    assert (deployment["canceledBy"], deployment["plan"]) == ("Person2", "Deploy for Person1")
 
 
 JSONS = [
@@ -297,30 +519,35 @@ def test_persons_that_are_numbers(tmp_path: Path) -> None:
     assert json.loads(reimported(tmp_path, answer, anonymize=True))[0]["createdBy"] == "Person1"
 
 
+KINDS = "of releases, builds, deployments or applications"
 ERRORS: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "-: file: is not JSON: "),
     "no JSON": (b"<html>", "-: file: is not JSON: Expecting value"),
     "half": (array({})[:-9], "-: file: is not JSON: "),
     "no UTF-8": (b"[\xff]", "-: file: is not JSON: 'utf-8' codec"),
     "deep": (b"[" * 100_000, "-: file: is not JSON: "),
-    "an object": (b"{}", "-: file: is not a JSON array of releases, as the endpoint answers it\n"),
-    "null": (b"null", "-: file: is not a JSON array of releases, as the endpoint answers it\n"),
-    "numbers": (b"[1]", "-: [0]: expected a release, as in `- id: 1`"),
-    "list in list": (b"[[]]", "-: [0]: expected a release, as in `- id: 1`"),
+    "an object": (b"{}", f"-: file: is not a JSON array {KINDS}, as a server answers it\n"),
+    "null": (b"null", f"-: file: is not a JSON array {KINDS}, as a server answers it\n"),
+    "numbers": (b"[1]", "-: releases[0]: expected a release, as in `- id: 1`"),
+    "list in list": (b"[[]]", "-: releases[0]: expected a release, as in `- id: 1`"),
     "wrong values": (
         array({}, {"id": 2, "status": "Active", "createdOn": "x"}),
-        "-: [1].createdOn: 'x' is not a date; write it like 2024-03-04 or "
+        "-: releases[1].createdOn: 'x' is not a date; write it like 2024-03-04 or "
         "2024-03-04T09:03:43.9200000Z, with at most seven decimals\n"
-        "-: [1].status: 'Active' is not one of active, canceled, deployed; did you mean active?\n",
+        "-: releases[1].status: 'Active' is not one of active, canceled, deployed; "
+        "did you mean active?\n",
     ),
-    "things left out": (b'[{"id":1,"number":"1","applicationId":1}]', "[0].applicationName: is "),
+    "things left out": (
+        b'[{"id":1,"number":"1","applicationId":1}]',
+        "releases[0].applicationName: is ",
+    ),
     "unknown not a number": (array({"x": float("nan")}), "-: "),
     "unknown half a letter": (array({"x": "\ud83d"}), "-: "),
     "unknown half a letter in a name": (array({"\ud83d": 1}), "-: "),
-    "known half a letter": (array({"name": "\ud83d"}), "-: [0].name: "),
+    "known half a letter": (array({"name": "\ud83d"}), "-: releases[0].name: "),
     "unknown too deep": (array({"x": json.loads("[" * 40 + "]" * 40)}), "-: "),
     "known too deep": (array({"deployables": json.loads("[" * 40 + "]" * 40)}), "-: "),
-    "id a list": (array({"id": [1]}), "-: [0].id: a list is not an integer"),
+    "id a list": (array({"id": [1]}), "-: releases[0].id: a list is not an integer"),
 }
 
 
@@ -336,7 +563,7 @@ def test_no_file_comes_of_what_cannot_be_imported(tmp_path: Path) -> None:
     """The command ends with the status 1 and the problem, and writes nothing."""
     output = tmp_path / "t.yaml"
     done = run("-", "--output", output, stdin=b"{}")
-    said = "<stdin>: file: is not a JSON array of releases, as the endpoint answers it\n"
+    said = f"<stdin>: file: is not a JSON array {KINDS}, as a server answers it\n"
     assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", said)
     assert not output.exists()
 

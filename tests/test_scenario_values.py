@@ -426,6 +426,73 @@ ROWS = [
         '{\r\n\t"releases": [' + JSON + '"template": "B"}]\r\n}',
         {"template": "B"},
     ),
+    # Builds, deployments and applications.
+    refused(
+        "what is wrong with siblings alone",
+        "releases: []\n"
+        "applications:\n"
+        "- {id: 6, name: A, extra: {groupName: B}}\n"
+        "- {id: 6, name: B}\n"
+        "builds:\n"
+        "- {id: 6, number: 1, buildNumber: 2}\n"
+        "- {id: 6, buildNumber: 2}\n"
+        "deployments:\n"
+        "- {id: 1, buildId: 6, packageId: 7}\n"
+        "- {id: 2, packageNumber: 7, buildNumber: 8}\n",
+        "3:28: applications[0].extra.groupName: groupName is a property of every application; "
+        "write it outside extra",
+        "4:8: applications[1].id: 6 is taken by applications[0]; an id occurs once",
+        "6:35: builds[0].buildNumber: '2' contradicts number, which is '1'; "
+        "leave buildNumber out, it repeats number",
+        "7:3: builds[1].number: is missing; add number: ...",
+        "7:8: builds[1].id: 6 is taken by builds[0]; an id occurs once",
+        "7:24: builds[1].buildNumber: is an older name; write number: 2 instead",
+        "9:34: deployments[0].packageId: 7 contradicts buildId, which is 6; "
+        "leave packageId out, it repeats buildId",
+        "10:26: deployments[1].packageNumber: '7' contradicts buildNumber, which is '8'; "
+        "leave packageNumber out, it repeats buildNumber",
+    ),
+    refused(
+        "what is wrong with siblings together",
+        "releases:\n"
+        "- {id: 4, number: 1, applicationId: 1, applicationName: A, furthestBuildId: 7}\n"
+        "- {id: 5, number: 2, applicationId: 1, applicationName: A, latestBuildId: 9}\n"
+        "- {id: 7, number: 3, applicationId: 1, applicationName: A, furthestBuildNumber: 9}\n"
+        "- {id: 8, number: 4, applicationId: 1, applicationName: A, latestBuildId: 12,\n"
+        "   latestBuildNumber: 2}\n"
+        "builds:\n"
+        "- {id: 6, number: 1, releaseId: 4, furthestStage: Testing}\n"
+        "- {id: 7, number: 2, releaseId: 4, furthestStage: Integration}\n"
+        "- {id: 10, number: 1, releaseId: 5}\n"
+        "- {id: 11, number: 1, releaseId: 7}\n"
+        "- {id: 12, number: 1, releaseId: 8}\n"
+        "- {id: 13, number: 1, releaseId: 99}\n"
+        "deployments:\n"
+        "- {id: 1, buildId: 77}\n",
+        "2:77: releases[0].furthestBuildId: 7 contradicts the builds, of which it is 6; "
+        "leave it out",
+        "3:75: releases[1].latestBuildId: 9 contradicts the builds, of which it is 10; "
+        "leave it out",
+        "4:81: releases[2].furthestBuildNumber: '9' contradicts the builds, of which it is '1'; "
+        "leave it out",
+        "6:23: releases[3].latestBuildNumber: '2' contradicts the builds, of which it is '1'; "
+        "leave it out",
+        "13:34: builds[5].releaseId: no release has the id 99",
+        "15:20: deployments[0].buildId: no build has the id 77",
+    ),
+    served(
+        "builds of a release, of which it names one",
+        "releases:\n"
+        "- {id: 4, number: 1, applicationId: 1, applicationName: A, furthestBuildId: 6}\n"
+        "- {id: 5, number: 2, applicationId: 1, applicationName: A,\n"
+        "   latestBuildId: 9, latestBuildNumber: 3}\n"
+        "builds:\n"
+        "- {id: 6, number: 1, releaseId: 4, furthestStage: Testing}\n"
+        "- {id: 7, number: 2, releaseId: 4, furthestStage: Testing}\n"
+        "- {id: 8, number: 2, releaseId: 5}\n",
+        {"furthestBuildId": 8, "latestBuildId": 9, "latestPackageNumber": "3"},
+        {"furthestBuildNumber": "1", "latestBuildId": 7},
+    ),
     # The other keys.
     refused(
         "description is a list",

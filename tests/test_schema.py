@@ -94,6 +94,7 @@ UNSEEN: dict[str, list[str]] = {
         "removes what is not there",
         "removes what only this file has",
     ],
+    "which records there are": ["what is wrong with siblings together"],
     "whether two properties have one value": [
         "older names contradict",
         "changes: [{after: 1 call, furthestBuildId: 3, furthestPackageId: 4}]",

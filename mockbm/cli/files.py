@@ -13,6 +13,7 @@ import click
 import yaml
 
 from ..core.errors import Problem, ScenarioError, UnknownName, one_line, plural
+from ..endpoints import KINDS
 from ..files.directory import load_scenarios, scenario_files, shipped_scenarios
 from ..files.document import is_json
 from ..importer import imported, scenario_text
@@ -190,20 +191,36 @@ def _as_yaml(text: str) -> str:
     is_flag=True,
     help="Call persons Person1, Person2, ...",
 )
+@option(
+    "--prefer",
+    type=click.Choice(["newer", "older"]),
+    help="Which to take where a property has two names and different values, such as "
+    "furthestBuildId and the older furthestPackageId. By default, that is an error.",
+)
 @new_scenario_option("--output", "Write the scenario")
-def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -> None:
+def import_(
+    files: tuple[BinaryIO, ...], anonymize: bool, prefer: str | None, output: Path | None
+) -> None:
     """Make a scenario file of what a real server answered.
 
-    Each FILE holds an answer of Get Releases, a JSON array; - is the standard input. Properties
-    that mockbm does not know are kept, and served as they were.
+    Each FILE holds an answer of one of these, a JSON array; - is the standard input:
+    /api/releases, /api/releases/builds, /api/releases/builds/deployments (also under their older
+    names, packages), /api/applications/list. Which one is seen from the properties. Those that
+    mockbm does not know are stored, too, and served as they were.
 
     \b
     Example:
-      curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > all.json
-      mockbm import all.json --anonymize --output scenarios/ours.yaml
+      curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases > releases.json
+      curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases/builds > builds.json
+      mockbm import releases.json builds.json --anonymize --output scenarios/ours.yaml
     """
+
+    def tell(what: str) -> None:
+        click.echo(what, err=True)
+
+    answers = ((file.name, file.read()) for file in files)
     try:
-        values = imported(((file.name, file.read()) for file in files), anonymize=anonymize)
+        values = imported(answers, anonymize=anonymize, prefer=prefer, tell=tell)
     except ScenarioError as error:
         fail(error)
     text = scenario_text(values, as_json=output is not None and is_json(output))
@@ -214,4 +231,7 @@ def import_(files: tuple[BinaryIO, ...], anonymize: bool, output: Path | None) -
         write_file(output, text)
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
-    click.echo(f"{output}: {plural(len(values['releases']), 'release')}")
+    counts = [
+        plural(len(values[name]), kind.noun) for name, kind in KINDS.items() if name in values
+    ]
+    click.echo(f"{output}: {', '.join(counts)}")

@@ -187,7 +187,7 @@ class Scenario:
                 mine: dict[int, Row] = {}
                 particular[kind.name] = mine
                 places = None
-                if self.order == "as-written":
+                if self.order == "as-written" or not kind.dates:
                     places = {row["id"]: place for place, row in enumerate(rows)}
                 # A record that is absent at first may appear later, with its id.
                 reserved = max((kind.named(world), *(row["id"] for row in rows)))

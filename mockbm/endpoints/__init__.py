@@ -30,6 +30,13 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
 KINDS: dict[str, Kind] = {entry.kind.name: entry.kind for entry in ENDPOINTS if entry.kind}
 """The kinds of record, by name."""
 
+LISTS: dict[str, Endpoint] = {
+    entry.kind.name: entry
+    for entry in ENDPOINTS
+    if entry.kind and entry.answer and entry.answer.many and "/packages" not in entry.path
+}
+"""The endpoint that lists the records of each kind, by the kind's name."""
+
 ScenarioSchema = scenario_schema(
     KINDS,
     {entry.path: entry.parameters for entry in ENDPOINTS},

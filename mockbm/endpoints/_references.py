@@ -1,23 +1,27 @@
-"""What a call names: an application, a release, a build or a pipeline that has to exist."""
+"""What the modules of records share: schemas, and what a call names that has to exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, post_load
+from marshmallow import validates_schema as validates
 
 from ..core.endpoint import Endpoint, Result
-from ..core.errors import quoted, suggest
-from ..core.fields import Integer, ParameterSchema, Row, Text
-from ..core.json_schema import about
+from ..core.errors import NameProblem, quoted, suggest
+from ..core.fields import Integer, JsonObject, NamedSchema, ParameterSchema, Row, Text
+from ..core.json_schema import JsonSchema, Place, about
 from ..core.session import Session
 from ..core.table import World
 from ..core.times import outgoing
 
 DEFAULT_STAGES = ("Build", "Integration", "Testing", "Production")
 """The stages of a pipeline that the scenario does not list [D]."""
+
+DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
+"""When records were created that do not say it; the same in every run."""
 
 BY_API = "API"
 """Who does what a call asks for."""
@@ -39,6 +43,91 @@ def also_of_packages(*endpoints: Endpoint) -> tuple[Endpoint, ...]:
     """Endpoints of builds, also under the paths of when builds were called packages [F]."""
     older = (replace(each, path=each.path.replace("/builds", "/packages")) for each in endpoints)
     return (*endpoints, *older)
+
+
+class RecordSchema(NamedSchema):
+    """A record: reads it from a scenario file and writes it as BuildMaster does.
+
+    NAME: of the kind of record, such as releases.
+    OLDER: names that BuildMaster keeps for old clients, to those whose values they repeat.
+    PARTICULAR: properties that can be wrong though each has a value that its field takes.
+    """
+
+    NAME: ClassVar[str]
+    OLDER: ClassVar[Mapping[str, str]] = {}
+    PARTICULAR: ClassVar[frozenset[str]] = frozenset()
+
+    def rules(self, place: Place) -> JsonSchema:
+        return {"additionalProperties": True} if place.is_answer else {}
+
+    @validates(pass_collection=True, pass_original=True, skip_on_field_errors=False)
+    def check(self, loaded: Any, original: Any, *, many: bool, **_: Any) -> None:
+        """What no field can decide alone; in one pass, since a file may have very many records."""
+        problems: dict[int, dict[Any, Any]] = {}
+        originals = original if many else [original]
+        particular = self.PARTICULAR.union(self.OLDER, ["extra"])
+        for index, row in enumerate(loaded if many else [loaded]):
+            if not particular.isdisjoint(row) and isinstance(originals[index], Mapping):
+                found = self.problems(row, originals[index])
+                if found:
+                    problems[index] = found
+        if many and not self.partial:
+            first: dict[int, int] = {}
+            for index, row in enumerate(loaded):
+                if "id" in row and first.setdefault(row["id"], index) != index:
+                    taken = f"{row['id']} is taken by {self.NAME}[{first[row['id']]}]"
+                    problems.setdefault(index, {})["id"] = [f"{taken}; an id occurs once"]
+        if problems:
+            raise ValidationError(problems if many else problems[0])
+
+    def problems(self, row: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
+        """What is wrong with a record, of which `original` has what could not be loaded, too."""
+        problems: dict[Any, Any] = {}
+        for older, name in self.OLDER.items():
+            what = self._contradiction(row, original, older, name)
+            if what:
+                problems[older] = [what]
+        taken = [name for name in row.get("extra", ()) if name in self.dump_fields]
+        if taken:
+            what = f"is a property of every {self.NAME[:-1]}; write it outside extra"
+            problems["extra"] = {name: [NameProblem(f"{name} {what}")] for name in taken}
+        return problems
+
+    def _contradiction(
+        self, row: Row, original: Mapping[str, Any], older: str, name: str
+    ) -> str | None:
+        """What is wrong with a property under its older name, compared to that under its name."""
+        if older not in row:
+            return None
+        if name in row and row[name] != row[older]:
+            return (
+                f"{quoted(row[older])} contradicts {name}, which is {quoted(row[name])}; "
+                f"leave {older} out, it repeats {name}"
+            )
+        if self.fields[name].required and not self.partial and original.get(name) is None:
+            return f"is an older name; write {name}: {row[older]} instead"
+        return None
+
+    @post_load(pass_collection=True)
+    def rename_older(self, loaded: Any, *, many: bool, **_: Any) -> Any:
+        rename = self.under_newer_names
+        return [*map(rename, loaded)] if many else rename(loaded)
+
+    @classmethod
+    def under_newer_names(cls, row: Row) -> Row:
+        """A record, or a change of one, in which each value stands under the newer name alone."""
+        if row.keys().isdisjoint(cls.OLDER):
+            return row
+        renamed = {name: value for name, value in row.items() if name not in cls.OLDER}
+        for older, name in cls.OLDER.items():
+            if older in row:
+                renamed.setdefault(name, row[older])
+        return renamed
+
+
+def extra_field() -> JsonObject:
+    """The field of the properties that mockbm does not know."""
+    return JsonObject(load_only=True, metadata=about("Further properties, served as written."))
 
 
 class CallSchema(ParameterSchema):
@@ -165,14 +254,17 @@ def find_pipeline(session: Session, name: str) -> str:
     return name
 
 
-def unknown(rows: Sequence[Row], world: World, name: str, kind: str) -> dict[int, Any]:
-    """What is wrong with records of a file that name a record of another kind by its id."""
+def unknown(rows: Sequence[Row], world: World, kind: str, id_: str, number: str) -> dict[int, Any]:
+    """What is wrong with records of a file that name a record of another kind by its id.
+
+    One that has its number, too, says all that is needed, such as one of a server's answer.
+    """
     known = {row["id"] for row in world[kind]}
     what = f"no {kind[:-1]} has the id"
     return {
-        index: {name: [f"{what} {row[name]}"]}
+        index: {id_: [f"{what} {row[id_]}"]}
         for index, row in enumerate(rows)
-        if name in row and row[name] not in known
+        if id_ in row and row[id_] not in known and number not in row
     }
 
 

@@ -9,15 +9,16 @@ from marshmallow import fields, post_dump, validate
 
 from ..core.endpoint import Endpoint, Result
 from ..core.fields import Choice, Flag, Integer, NamedSchema, ParameterSchema, Row, Text, write_json
-from ..core.json_schema import JsonSchema, Place, about
+from ..core.json_schema import about
 from ..core.session import Session
 from ..core.table import Kind, World
-from ._references import NoParameters, rows
+from ._references import NoParameters, RecordSchema, extra_field, rows
 
 
-class ApplicationInfoSchema(NamedSchema):
+class ApplicationInfoSchema(RecordSchema):
     """ApplicationInfo, in the order of the vendor's example [V]."""
 
+    NAME = "applications"
     error_messages = {"type": "expected an application, as in `- {id: 1, name: TaxCalculator}`"}  # noqa: RUF012
 
     id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
@@ -27,9 +28,7 @@ class ApplicationInfoSchema(NamedSchema):
     buildNumberScheme = Text(metadata=about("How builds are numbered.", left_out="Sequential"))
     releaseUsage = Text(metadata=about("Whether builds need a release.", left_out="Required"))
     allowIssues = Flag(metadata=about("Whether it has issues.", left_out="false"))
-
-    def rules(self, place: Place) -> JsonSchema:
-        return {"additionalProperties": True} if place.is_answer else {}
+    extra = extra_field()
 
 
 def completed(applications: Sequence[Row], _world: World) -> Iterator[Row]:

@@ -7,22 +7,25 @@ from typing import Any
 
 from ..core.endpoint import Endpoint, Result
 from ..core.errors import quoted
-from ..core.fields import Choice, Date, Integer, NamedSchema, ParameterSchema, Row, Text
-from ..core.json_schema import JsonSchema, Place, about
+from ..core.fields import Choice, Date, Integer, ParameterSchema, Row, Text
+from ..core.json_schema import about
 from ..core.session import Session
 from ..core.table import Kind, World
 from ._references import (
     APPLICATION,
     BUILD,
     BY_API,
+    DEFAULT_CREATED_ON,
     OLDER_PARAMETERS,
     RELEASE,
     BuildCall,
+    RecordSchema,
     ReleaseCall,
     about_whole,
     also_of_packages,
     as_object,
     done,
+    extra_field,
     find_application,
     find_build,
     find_pipeline,
@@ -39,12 +42,12 @@ from ._references import (
 
 STATUSES = ("active", "rejected", "deployed")
 
-DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
 
+class BuildSchema(RecordSchema):
+    """BuildInfo [V]."""
 
-class BuildSchema(NamedSchema):
-    """BuildInfo: reads builds from a scenario file and writes them as BuildMaster does [V]."""
-
+    NAME = "builds"
+    OLDER = {"buildNumber": "number"}  # noqa: RUF012
     error_messages = {"type": "expected a build, as in `- {id: 6, number: 2, releaseId: 4}`"}  # noqa: RUF012
 
     id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
@@ -62,9 +65,7 @@ class BuildSchema(NamedSchema):
     releaseNumber = Text(metadata=about("Its release.", left_out="as its release has it"))
     releaseName = Text(metadata=about("Its release.", left_out="as its release has it"))
     buildNumber = Text(metadata=about("An older name of number, same value."))
-
-    def rules(self, place: Place) -> JsonSchema:
-        return {"additionalProperties": True} if place.is_answer else {}
+    extra = extra_field()
 
 
 OF_RELEASE = {
@@ -79,7 +80,7 @@ OF_RELEASE = {
 
 def check(builds: Sequence[Row], world: World) -> dict[int, Any]:
     """What is wrong with the builds of a file: a release that is not there, or no application."""
-    problems = unknown(builds, world, "releaseId", "releases")
+    problems = unknown(builds, world, "releases", *RELEASE)
     for index, build in enumerate(builds):
         if "releaseId" not in build and not {*APPLICATION} <= build.keys():
             how = "add releaseId, or applicationId and applicationName"

@@ -34,12 +34,15 @@ from ._references import (
     APPLICATION,
     BUILD,
     BY_API,
+    DEFAULT_CREATED_ON,
     OLDER_PARAMETERS,
     RELEASE,
     BuildCall,
+    RecordSchema,
     about_whole,
     also_of_packages,
     as_object,
+    extra_field,
     find_build,
     now,
     pipelines_of,
@@ -57,12 +60,12 @@ UNFINISHED = ("pending", "executing")
 RESULTS = ("succeeded", "warned", "failed")
 STATUSES = (*UNFINISHED, *RESULTS)
 
-DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
 
+class DeploymentSchema(RecordSchema):
+    """DeploymentInfo [V]."""
 
-class DeploymentSchema(NamedSchema):
-    """DeploymentInfo: reads deployments from a file and writes them as BuildMaster does [V]."""
-
+    NAME = "deployments"
+    OLDER = {"packageId": "buildId", "packageNumber": "buildNumber"}  # noqa: RUF012
     error_messages = {"type": "expected a deployment, as in `- {id: 21, buildId: 6}`"}  # noqa: RUF012
 
     id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
@@ -94,9 +97,7 @@ class DeploymentSchema(NamedSchema):
         load_only=True,
         metadata=about("The id of the parent or child with which an unfinished one goes on."),
     )
-
-    def rules(self, place: Place) -> JsonSchema:
-        return {"additionalProperties": True} if place.is_answer else {}
+    extra = extra_field()
 
 
 OF_BUILD = {
@@ -108,7 +109,7 @@ OF_BUILD = {
 
 def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
     """What is wrong with the deployments of a file: a build that is not there."""
-    return unknown(deployments, world, "buildId", "builds")
+    return unknown(deployments, world, "builds", *BUILD)
 
 
 def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
@@ -125,7 +126,7 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
         for name in ("plan", "ended"):
             full.setdefault(name, None)  # which are written where they are null [V]
         full["isChild"] = full["plan"] is not None
-        for older, name in (("packageId", "buildId"), ("packageNumber", "buildNumber")):
+        for older, name in DeploymentSchema.OLDER.items():
             if name in full:
                 full[older] = full[name]
         yield full

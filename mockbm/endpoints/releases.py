@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
 from ..core.endpoint import Endpoint, Result
-from ..core.errors import NameProblem, quoted
+from ..core.errors import quoted
 from ..core.fields import (
     After,
     Choice,
@@ -17,8 +17,6 @@ from ..core.fields import (
     Flag,
     Integer,
     JsonList,
-    JsonObject,
-    NamedSchema,
     ParameterSchema,
     Row,
     Text,
@@ -28,11 +26,14 @@ from ..core.session import Session
 from ..core.table import Kind, World
 from ._references import (
     BY_API,
+    DEFAULT_CREATED_ON,
     CallSchema,
+    RecordSchema,
     ReleaseCall,
     about_whole,
     as_object,
     done,
+    extra_field,
     find_application,
     find_pipeline,
     find_release,
@@ -58,8 +59,6 @@ OLDER_NAMES = {
 
 _NOT_CANCELED = ("active", "deployed", None)
 
-DEFAULT_CREATED_ON = "2024-01-01T00:00:00.0000000Z"
-
 
 _ALWAYS = (
     *("id", "number", "name", "sequence", "status", "createdBy", "createdOn"),
@@ -72,12 +71,12 @@ def _about_older(name: str) -> dict[str, str]:
     return about(f"An older name of {OLDER_NAMES[name]}, same value.")
 
 
-class ReleaseSchema(NamedSchema):
-    """ReleaseInfo: reads releases from a scenario file and writes them as BuildMaster does.
+class ReleaseSchema(RecordSchema):
+    """ReleaseInfo. The order of the fields is the order in the response [S, O]."""
 
-    The order of the fields is the order in the response [S, O].
-    """
-
+    NAME = "releases"
+    OLDER = OLDER_NAMES
+    PARTICULAR = frozenset(("canceledBy", "canceledOn", "changes"))
     error_messages = {"type": "expected a release, as in `- id: 1` with its other properties below"}  # noqa: RUF012
 
     id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
@@ -106,7 +105,7 @@ class ReleaseSchema(NamedSchema):
     latestPackageNumber = Text(metadata=_about_older("latestPackageNumber"))
     releaseName = Text(metadata=_about_older("releaseName"))
     releaseNumber = Text(metadata=_about_older("releaseNumber"))
-    extra = JsonObject(load_only=True, metadata=about("Further properties, served as written."))
+    extra = extra_field()
     absent = Flag(load_only=True, metadata=about("Whether it does not exist (yet, or any more)."))
     changes = fields.Nested(
         lambda: ChangeSchema(many=True, partial=True, exclude=("id", "changes", "extra")),
@@ -121,53 +120,14 @@ class ReleaseSchema(NamedSchema):
         is_canceled = is_one_of("status", "canceled")
         return {"if": is_canceled, "else": place.has_none("canceledBy", "canceledOn")}
 
-    @validates(pass_collection=True, pass_original=True, skip_on_field_errors=False)
-    def check(self, loaded: Any, original: Any, *, many: bool, **_: Any) -> None:
-        """What no field can decide alone; in one pass, since a file may have very many releases."""
-        problems: dict[int, dict[Any, Any]] = {}
-        originals = original if many else [original]
-        for index, release in enumerate(loaded if many else [loaded]):
-            if not _PARTICULAR.isdisjoint(release) and isinstance(originals[index], Mapping):
-                found = self._problems(release, originals[index])
-                if found:
-                    problems[index] = found
-        if many and not self.partial:
-            for index, problem in _repeated_ids(loaded):
-                problems.setdefault(index, {})["id"] = [problem]
-        if problems:
-            raise ValidationError(problems if many else problems[0])
-
-    def _problems(self, release: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
-        problems: dict[Any, Any] = {}
-        for older, name in OLDER_NAMES.items():
-            what = self._contradiction(release, original, older, name)
-            if what:
-                problems[older] = [what]
-        if not self.partial and release.get("status", original.get("status")) in _NOT_CANCELED:
-            for name in {"canceledBy", "canceledOn"} & release.keys():
+    def problems(self, row: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
+        problems = super().problems(row, original)
+        if not self.partial and row.get("status", original.get("status")) in _NOT_CANCELED:
+            for name in {"canceledBy", "canceledOn"} & row.keys():
                 problems[name] = ["only a release with status: canceled has this"]
-        taken = [name for name in release.get("extra", ()) if name in self.dump_fields]
-        if taken:
-            what = "is a property of every release; write it outside extra"
-            problems["extra"] = {name: [NameProblem(f"{name} {what}")] for name in taken}
-        if not problems and "changes" in release:
-            problems = self._impossible_changes(release)
+        if not problems and "changes" in row:
+            problems = self._impossible_changes(row)
         return problems
-
-    def _contradiction(
-        self, release: Row, original: Mapping[str, Any], older: str, name: str
-    ) -> str | None:
-        """What is wrong with a property under its older name, compared to that under its name."""
-        if older not in release:
-            return None
-        if name in release and release[name] != release[older]:
-            return (
-                f"{quoted(release[older])} contradicts {name}, which is {quoted(release[name])}; "
-                f"leave {older} out, it repeats {name}"
-            )
-        if self.fields[name].required and not self.partial and original.get(name) is None:
-            return f"is an older name; write {name}: {release[older]} instead"
-        return None
 
     def _impossible_changes(self, release: Row) -> dict[Any, Any]:
         """Every stage of a release is a valid release, and the stages come one after the other."""
@@ -175,7 +135,8 @@ class ReleaseSchema(NamedSchema):
         changes = release["changes"]
         if not required <= release.keys() or not all("after" in change for change in changes):
             return {}  # there are problems already, which every stage would only repeat
-        stage = under_newer_names({name: release[name] for name in release if name != "changes"})
+        plain = {name: value for name, value in release.items() if name != "changes"}
+        stage = self.under_newer_names(plain)
         before: dict[str, float] = {}
         for number, change in enumerate(changes):
             kind, amount = change["after"]
@@ -183,38 +144,11 @@ class ReleaseSchema(NamedSchema):
                 late = {"after": ["comes before the change above it; sort the changes"]}
                 return {"changes": {number: late}}
             before[kind] = amount
-            stage = changed(stage, under_newer_names(change))
+            stage = changed(stage, self.under_newer_names(change))
             found: dict[Any, Any] = ReleaseSchema(many=True, exclude=("changes",)).validate([stage])
             if found:
                 return {"changes": {number: found[0]}}
         return {}
-
-    @post_load(pass_collection=True)
-    def rename_older(self, loaded: Any, *, many: bool, **_: Any) -> Any:
-        return [*map(under_newer_names, loaded)] if many else under_newer_names(loaded)
-
-
-_PARTICULAR = frozenset((*OLDER_NAMES, "canceledBy", "canceledOn", "extra", "changes"))
-"""Properties that can be wrong though each has a value that its field takes."""
-
-
-def _repeated_ids(releases: Sequence[Row]) -> Iterator[tuple[int, str]]:
-    first: dict[int, int] = {}
-    for index, release in enumerate(releases):
-        if "id" in release and first.setdefault(release["id"], index) != index:
-            earlier = first[release["id"]]
-            yield index, f"{release['id']} is taken by releases[{earlier}]; an id occurs once"
-
-
-def under_newer_names(release: Row) -> Row:
-    """A release, or a change of one, in which each value stands under the newer name alone."""
-    if release.keys().isdisjoint(OLDER_NAMES):
-        return release
-    renamed = {name: value for name, value in release.items() if name not in OLDER_NAMES}
-    for older, name in OLDER_NAMES.items():
-        if older in release:
-            renamed.setdefault(name, release[older])
-    return renamed
 
 
 class ChangeSchema(ReleaseSchema):
@@ -260,7 +194,10 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
     """
     builds = _builds_of(world) if world and world.get("builds") else {}
     for release, sequence in zip(releases, _sequences(releases), strict=True):
-        full = {**builds.get(release["id"], {}), **release}
+        full = dict(release)
+        for names, candidates in builds.get(release["id"], {}).items():
+            build = _named_build(release, names, candidates)
+            full.update(zip(names, (build["id"], build["number"]), strict=True) if build else ())
         full.setdefault("name", full["number"])
         full.setdefault("sequence", sequence)
         full.setdefault("status", "active")
@@ -276,38 +213,64 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
         yield full
 
 
-def _builds_of(world: World) -> dict[int, Row]:
-    """The properties about its builds that each release has, by its id."""
-    found: dict[int, Row] = {}
-    pipelines = {release["id"]: release.get("pipelineName") for release in world["releases"]}
+_FURTHEST = ("furthestBuildId", "furthestBuildNumber")
+_LATEST = ("latestBuildId", "latestBuildNumber")
+
+
+def _builds_of(world: World) -> dict[int, dict[tuple[str, str], Sequence[Row]]]:
+    """The builds that may be the furthest and the latest of each release; the likeliest last."""
+    builds: dict[int, list[Row]] = {}
     for build in sorted(world["builds"], key=lambda build: int(build["id"])):
-        release = build.get("releaseId")
-        if release not in pipelines:
-            continue
-        stages = stages_of(world.get("pipelines", {}), pipelines[release])
-        rank = place_of(stages, build.get("furthestStage"))
-        about_it = found.setdefault(release, {"_rank": -2})
-        if rank >= about_it["_rank"]:
-            about_it |= {"furthestBuildId": build["id"], "furthestBuildNumber": build["number"]}
-            about_it["_rank"] = rank
-        about_it |= {"latestBuildId": build["id"], "latestBuildNumber": build["number"]}
-    for about_it in found.values():
-        del about_it["_rank"]
-    return found
+        if "releaseId" in build:
+            builds.setdefault(build["releaseId"], []).append(build)
+    pipelines = world.get("pipelines", {})
+    return {
+        release["id"]: {
+            _FURTHEST: _furthest(mine, stages_of(pipelines, release.get("pipelineName"))),
+            _LATEST: mine[-1:],
+        }
+        for release in world["releases"]
+        if (mine := builds.get(release["id"]))
+    }
+
+
+def _furthest(builds: Sequence[Row], stages: Sequence[str]) -> Sequence[Row]:
+    """Those of some builds that are in the furthest stage, or may be where stages are unknown."""
+    ranked = sorted(builds, key=lambda build: place_of(stages, build.get("furthestStage")))
+    if any(build.get("furthestStage", stages[0]) not in stages for build in builds):
+        return ranked
+    furthest = ranked[-1].get("furthestStage")
+    return [build for build in ranked if build.get("furthestStage") == furthest]
+
+
+def _named_build(release: Row, names: tuple[str, str], builds: Sequence[Row]) -> Row | None:
+    """The likeliest of these builds that has what a release says of it under these names."""
+    for build in reversed(builds):
+        own = (build["id"], build["number"])
+        if all(release.get(name, value) == value for name, value in zip(names, own, strict=True)):
+            return build
+    return None
 
 
 def check(releases: Sequence[Row], world: World) -> dict[int, Any]:
-    """What is wrong with the releases of a file: builds that are others than the file has."""
+    """What is wrong with the releases of a file: builds that are others than the file has.
+
+    A build of which a release has id and number need not be in the file.
+    """
     if not world.get("builds"):
         return {}
     problems: dict[int, Any] = {}
-    builds = _builds_of(world)
+    builds, known = _builds_of(world), {build["id"] for build in world["builds"]}
     for index, release in enumerate(releases):
-        for name, value in builds.get(release["id"], {}).items():
-            if release.get(name, value) != value:
-                what = f"{quoted(release[name])} contradicts the builds, of which it is"
-                found = problems.setdefault(index, {})
-                found[name] = [f"{what} {quoted(value)}; leave it out"]
+        for names, candidates in builds.get(release["id"], {}).items():
+            is_elsewhere = {*names} <= release.keys() and release[names[0]] not in known
+            if not is_elsewhere and _named_build(release, names, candidates) is None:
+                likeliest = candidates[-1]["id"], candidates[-1]["number"]
+                for name, value in zip(names, likeliest, strict=True):
+                    if release.get(name, value) != value:
+                        what = f"{quoted(release[name])} contradicts the builds, of which it is"
+                        found = problems.setdefault(index, {})
+                        found[name] = [f"{what} {quoted(value)}; leave it out"]
     return problems
 
 

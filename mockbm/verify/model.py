@@ -11,8 +11,8 @@ from typing import Any
 from marshmallow import ValidationError
 
 from ..core.fields import Integer
+from ..endpoints._references import DEFAULT_CREATED_ON
 from ..endpoints.releases import (
-    DEFAULT_CREATED_ON,
     OLDER_NAMES,
     RELEASE,
     STATUSES,
