@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from api_table import ABSENT, KEY, NOW, TABLE, Expected, Refused, Row, Whole, target
+from api_table import ABSENT, KEY, NOW, SHOP, TABLE, Expected, Refused, Row, Whole, target
 from clients import Answer
 from described import Described
 from endpoint_table import JSON
 from test_endpoint import TYPES, WAYS, Send, take
+
+from mockbm import create_app
 
 
 class Played(NamedTuple):
@@ -100,6 +102,25 @@ def test_answer(row: Row, played: dict[str, dict[str, Played]]) -> None:
         if found.answer.status != 200:
             assert found.after == found.before, "what is refused changes nothing"
     assert ways == dict.fromkeys(ways, ways["Flask"])
+
+
+EXPLANATIONS = {
+    "": "3 deployments",
+    "?buildId=99": "3 deployments; buildId=99: 0 (nearest: 6)",
+    "?status=pending&buildId=6": "3 deployments; status=pending: 0 (there are: 'failed', "
+    "'succeeded', 'warned'); buildId=6: 0 (2 without the filters before)",
+    "?deploymentId=20&status=failed": "4 deployments; deploymentId=20: 1; status=failed: 0 "
+    "(1 without the filters before)",
+}
+
+
+def test_explanations_of_deployments() -> None:
+    """They show what a client can send, and nothing of how parents are kept apart."""
+    client = create_app().test_client()
+    client.put("/__admin/scenario", json=SHOP)
+    for query, explanation in EXPLANATIONS.items():
+        answer = client.get(f"/api/releases/builds/deployments{query}", headers=KEY)
+        assert answer.headers["X-Mockbm-Explain"] == explanation
 
 
 def test_no_row_is_twice() -> None:

@@ -121,7 +121,7 @@ def test_import_from_a_server(tmp_path: Path) -> None:
     with MockServer() as server:
         here = block.replace("https://buildmaster.example", server.url)
         printed = shell(here, tmp_path, KEY=server.api_key)
-    assert printed == "scenarios/ours.yaml: 7 releases\n"
+    assert printed == "scenarios/ours.yaml: 7 releases, 3 builds, 1 deployment\n"
     with MockServer(tmp_path / "scenarios") as server:
         assert AdminClient(server.url).scenario("ours")["releases"][0]["createdBy"] == "Person1"
 

@@ -47,6 +47,7 @@ class Kind:
     name, noun: of the key in scenario files, and of one record.
     schema: loads a record from a file and dumps it as BuildMaster answers it.
     filters: name of a filter to the property that it compares.
+    internal: filters that no client sends, and so explanations do not show; one comes first.
     complete: records as loaded to records with the default of everything that was left out; it
         also gets the records of the other kinds as loaded, by kind.
     changed: a record and one of its changes to the record after it.
@@ -64,6 +65,7 @@ class Kind:
     schema: type[Schema]
     filters: Mapping[str, str]
     complete: Callable[[Sequence[Row], World], Iterable[Row]]
+    internal: tuple[str, ...] = ()
     changed: Callable[[Row, Row], Row] = operator.or_
     implied: Callable[[World], Sequence[Row]] = lambda _: ()
     check: Callable[[Sequence[Row], World], Mapping[int, Any]] = lambda _rows, _world: {}
@@ -314,7 +316,10 @@ class Table:
         Such as `7 releases; status=active: 4; applicationName='TaxCalc': 0 (nearest:
         'TaxCalculator')`.
         """
-        parts = [plural(len(self), self.kind.noun)]
+        count = len(self)
+        if steps and steps[0][0] in self.kind.internal:
+            (_, _, count, _), *steps = steps
+        parts = [plural(count, self.kind.noun)]
         for name, value, left, in_all in steps:
             shown = value if name == "status" else quoted(value)
             part = f"{name}={shown}: {left}"

@@ -207,10 +207,8 @@ class DeployCall(BuildCall):
 
 def get_deployments(session: Session, filters: Mapping[str, Any]) -> Result:
     """Get Deployments [V]; what it shows goes on by one step, where calls decide that [D]."""
-    wanted = dict(filters)
-    if "deploymentId" not in wanted:
-        wanted["isChild"] = True
-    found = session.table("deployments").select(wanted)
+    only = {} if "deploymentId" in filters else {"isChild": True}
+    found = session.table("deployments").select({**only, **filters})
     result = Result.of(found)
     for id_ in sorted(found.ids):  # the older one is in its stage first
         row = session.table("deployments").get(id_)
@@ -245,7 +243,7 @@ def advance(session: Session) -> None:
                 moment(str(row.get("since", row["createdOn"]))) + timedelta(seconds=seconds),
                 row["id"],
             )
-            for row in rows(session, "deployments", {"status": status, "isChild": True})
+            for row in rows(session, "deployments", {"isChild": True, "status": status})
         ]
         for when, id_ in sorted(due):
             row = session.table("deployments").get(id_)
@@ -361,6 +359,7 @@ DEPLOYMENT_KIND = Kind(
         "status": "status",
         "isChild": "isChild",
     },
+    internal=("isChild",),
     complete=completed,
     check=check,
     unfinished=UNFINISHED,
