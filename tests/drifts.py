@@ -29,8 +29,8 @@ Drift = Callable[[Ask, Environ], Answer]
 """Takes what asks the real mock, and a request; returns what the drifted server answers."""
 
 
-def drifted(app: App, drift: Drift) -> App:
-    """A WSGI application that answers as the drift has it."""
+def drifted(app: App, drift: Drift, path: str = "/api/releases") -> App:
+    """A WSGI application that answers under a path as the drift has it."""
 
     def ask(environ: Environ) -> Answer:
         begun: list[Any] = []
@@ -39,7 +39,9 @@ def drifted(app: App, drift: Drift) -> App:
         return Answer(begun[0], dict(begun[1]), body)
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = drift(ask, with_whole_body(environ))
+        drifts = environ["PATH_INFO"].lower().rstrip("/") == path
+        environ = with_whole_body(environ)
+        answer = drift(ask, environ) if drifts else ask(environ)
         headers = answer.headers
         if environ["REQUEST_METHOD"] != "HEAD":
             headers = {**answer.headers, "Content-Length": str(len(answer.body))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -27,11 +28,11 @@ from drifts import (
     matching,
     refusing,
 )
-from verifying import KEY, differences, keeps_secrets, serving, verified
+from verifying import COUNTS, KEY, RICH, differences, keeps_secrets, serving, verified
 
 from mockbm.core.scenario import DEFAULT_API_KEY
 from mockbm.files.directory import load_scenarios, shipped_scenarios
-from mockbm.verify import Privacy, Server, verify
+from mockbm.verify import Privacy, Report, Server, verify
 from mockbm.verify.asking import Answer, Request
 from mockbm.verify.findings import WHY, Finding
 from mockbm.web.app import create_app
@@ -556,14 +557,26 @@ def ask_app(app: Any, request: Request) -> Answer:
     return Answer.of(response.status_code, response.headers, response.data)
 
 
-def findings(drift: Drift, scenario: str) -> list[Finding]:
-    """What is found at a server that answers a scenario and has drifted; asked without a socket."""
+def reported(
+    drift: Drift, scenario: str, path: str = "/api/releases", values: Any = None
+) -> Report:
+    """The report about a server that has drifted under a path; asked without a socket.
+
+    scenario, values: what it answers, the latter in the place of the former.
+    """
     app: Any = create_app(None, scenario, admin_api=False)
-    app.wsgi_app = drifted(app.wsgi_app, drift)
+    if values is not None:
+        app.extensions["mockbm"].default.use_values(values)
+    app.wsgi_app = drifted(app.wsgi_app, drift, path)
     server = Server("http://127.0.0.1:9", DEFAULT_API_KEY)
     server.ask = partial(ask_app, app)  # type: ignore[method-assign]
     report, _ = verify(server, Privacy(DEFAULT_API_KEY), key_in_query=True)
-    return list(report.findings.values())
+    return report
+
+
+def findings(drift: Drift, scenario: str) -> list[Finding]:
+    """What is found at a server that answers a scenario and has drifted."""
+    return list(reported(drift, scenario).findings.values())
 
 
 def narrows(found: str, expected: str) -> bool:
@@ -599,6 +612,208 @@ def test_a_finding_about_values_has_them_as_examples() -> None:
     ]
 
 
+class Other(NamedTuple):
+    """A drift of another endpoint, what is found, and what the report says of the server."""
+
+    id: str
+    path: str
+    drift: Drift
+    expected: list[str]
+    says: str = ""
+
+
+BUILDS, DEPLOYMENTS = "/api/releases/builds", "/api/releases/builds/deployments"
+APPLICATIONS = "/api/applications/list"
+BUILD_TEXTS = {
+    **{name: name for name in ("applicationName", "releaseNumber", "releaseName")},
+    "buildNumber": "number",
+    "pipelineName": "pipelineName",
+    "furthestStage": "furthestStage",
+}
+OTHERS = [
+    Other(
+        "a property", BUILDS, in_each(lambda b: b.update(risk=1)), ["property-new: builds: risk"]
+    ),
+    Other(
+        "an older name is missing",
+        DEPLOYMENTS,
+        in_each(lambda d: d.pop("packageId")),
+        ["property-missing: deployments: packageId"],
+    ),
+    Other(
+        "an older name with another value",
+        BUILDS,
+        in_each(lambda b: b.update(buildNumber="x")),
+        ["property-value: builds: buildNumber"],
+        "a value of its own",
+    ),
+    Other(
+        "a required property is missing",
+        BUILDS,
+        in_each(lambda b: b.pop("number")),
+        ["property-missing: builds: number"],
+    ),
+    Other(
+        "nulls are left out",
+        DEPLOYMENTS,
+        in_each(lambda d: d["ended"] or d.pop("ended")),
+        ["property-missing: deployments: ended"],
+    ),
+    Other(
+        "nulls are not left out",
+        BUILDS,
+        in_each(lambda b: b.setdefault("rejectedBy", None)),
+        ["property-null: builds: rejectedBy"],
+    ),
+    Other(
+        "no plan",
+        DEPLOYMENTS,
+        in_each(lambda d: d.update(plan=None)),
+        ["property-type: deployments: plan"],
+        "null",
+    ),
+    Other(
+        "statuses in capitals",
+        DEPLOYMENTS,
+        in_each(lambda d: d.update(status=d["status"].title())),
+        ["status-value: deployments: status"],
+    ),
+    Other(
+        "true as a text",
+        APPLICATIONS,
+        in_each(lambda a: a.update(active=str(a["active"]))),
+        ["property-type: applications: active"],
+    ),
+    Other(
+        "oldest first",
+        BUILDS,
+        in_releases(lambda b: b[::-1]),
+        ["order: builds: the array of builds"],
+    ),
+    Other(
+        "a filter is ignored",
+        BUILDS,
+        drifts.without("furthestStage"),
+        ["filter: builds: filter furthestStage"],
+        "has no effect",
+    ),
+    Other(
+        "an id is unknown",
+        DEPLOYMENTS,
+        refusing(lambda environ: "environmentId=" in environ["QUERY_STRING"]),
+        ["refused: deployments: filter environmentId"],
+    ),
+    Other(
+        "case counts",
+        BUILDS,
+        matching(str.__eq__, BUILD_TEXTS),
+        [f"matching: {', '.join(f'builds: filter {name}' for name in BUILD_TEXTS)}"],
+        "case counts",
+    ),
+    Other(
+        "the case of a status counts",
+        DEPLOYMENTS,
+        drifts.status_as_written,
+        ["refused: deployments: a status in other case"],
+    ),
+    Other(
+        "unknown parameters are ignored",
+        BUILDS,
+        drifts.unknown_ignored,
+        ["accepted: builds: an unknown parameter"],
+    ),
+    Other(
+        "JSON is refused",
+        BUILDS,
+        refusing(is_json_post, "415 No"),
+        [f"refused: builds: {JSON_POST}"],
+    ),
+    Other(
+        "401 for a bad key",
+        APPLICATIONS,
+        in_status(403, "401 No"),
+        ["error-status: applications: no API key, applications: an unknown API key"],
+    ),
+    Other(
+        "there is no such endpoint",
+        BUILDS,
+        in_status(200, "404 Not Found"),
+        ["refused: builds: no filter"],
+        "404",
+    ),
+    Other(
+        "an object around the array",
+        DEPLOYMENTS,
+        in_releases(lambda d: {"deployments": d}),
+        ["body: deployments: no filter"],
+    ),
+]
+
+
+@pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.id)
+def test_a_drift_of_another_endpoint_is_found(row: Other) -> None:
+    """Each drift is one finding about the records of that endpoint, and nothing else is found."""
+    values = {**RICH, "apiKeys": [DEFAULT_API_KEY]}
+    report = reported(row.drift, "empty", row.path, values)
+    found = [f"{item.kind}: {', '.join(item.about)}" for item in report.findings.values()]
+    assert sorted(found) == sorted(row.expected)
+    assert not row.says or [item.server for item in report.findings.values()] == [row.says]
+
+
+def test_the_same_drift_of_several_endpoints_is_one() -> None:
+    """What differs in the same way in several kinds of record is one finding."""
+    drift = in_each(lambda record: record.update(risk="low"))
+    app: Any = create_app(None, "documented", admin_api=False)
+    for path in ("/api/releases", BUILDS, DEPLOYMENTS):
+        app.wsgi_app = drifted(app.wsgi_app, drift, path)
+    server = Server("http://127.0.0.1:9", DEFAULT_API_KEY)
+    server.ask = partial(ask_app, app)  # type: ignore[method-assign]
+    (found,) = verify(server, Privacy(DEFAULT_API_KEY))[0].findings.values()
+    assert found.about == ["risk", "builds: risk", "deployments: risk"]
+    assert found.examples == [f"release {id_}" for id_ in (4, 3, 2, 6, 7)]
+    assert found.count == 7 + 3 + 1
+
+
+def changing(name: str) -> Drift:
+    """A property has another value in every answer."""
+    numbers = itertools.count()
+    return in_each(lambda record: record.update({name: str(next(numbers))}))
+
+
+UNCOMPARED = {
+    "the key is refused": (
+        in_status(200, "403 Forbidden", body=b""),
+        "deployments: the server refuses the API key there: it answers 403",
+    ),
+    "it changes": (
+        changing("plan"),
+        "deployments: the deployments changed while they were compared, twice; "
+        "try again when no one uses it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("drift", "why"), UNCOMPARED.values(), ids=UNCOMPARED)
+def test_another_endpoint_that_cannot_be_compared(drift: Drift, why: str) -> None:
+    """The rest is compared all the same, and the report says what was not."""
+    report = reported(drift, "documented", DEPLOYMENTS)
+    assert (report.findings, why in report.unchecked) == ({}, True)
+    assert report.records["applications"] == 3
+
+
+PLAIN = [
+    name
+    for name, scenario in load_scenarios(shipped_scenarios()).items()
+    if scenario.api_keys and not scenario.faults and scenario.size is None
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_mock_is_like_itself(name: str) -> None:
+    """No shipped scenario shows a difference, whatever goes on in it."""
+    assert reported(lambda ask, environ: ask(environ), name).findings == {}
+
+
 def test_there_are_enough_drifts() -> None:
     """The table has a row for every kind of difference that a report can have."""
     assert {item.partition(":")[0] for row in ROWS for item in row.expected} == WHY.keys()
@@ -620,7 +835,9 @@ def test_nothing_is_found_where_nothing_differs(name: str) -> None:
     assert (result.exit_code, differences(result)) == (0, [])
     report = json.loads(result.stdout)
     assert report["requests"] == entries[-1].number
-    assert report["releases"] == len(load_scenarios(shipped_scenarios())[name].records("releases"))
+    scenario = load_scenarios(shipped_scenarios())[name]
+    for kind in ("releases", "builds"):
+        assert report[kind] == len(scenario.records(kind))
     assert not report["drift"]
 
 
@@ -630,7 +847,7 @@ def test_nothing_is_found_in_many_releases() -> None:
     with serving(values=values) as server:
         report = json.loads(verified(server.url, "--json").stdout)
     assert (report["releases"], report["differences"]) == (400, [])
-    assert report["requests"] < 150
+    assert report["requests"] < 170
 
 
 def test_a_rich_instance_leaves_nothing_unchecked() -> None:
@@ -641,7 +858,7 @@ def test_a_rich_instance_leaves_nothing_unchecked() -> None:
         ]
         told = verified(server.url, "--key-in-query").stdout
     assert "not checked" not in told
-    assert re.search(r"^no difference in \d+ requests, 4 releases: http://127", told)
+    assert re.search(rf"^no difference in \d+ requests, {COUNTS}: http://127", told)
 
 
 UNCHECKED = {
@@ -670,7 +887,7 @@ def test_the_last_line_says_how_much_was_missed() -> None:
     assert re.fullmatch(last, told.splitlines()[-1])
     with serving(refusing(is_json_post)) as server:
         told = verified(server.url, "--key-in-query").stdout
-    found = re.search(r"4 releases \((\d+) checks left out because of that\): http", told)
+    found = re.search(rf"{COUNTS} \((\d+) checks left out because of that\): http", told)
     skipped = re.search("what builds on a JSON body by POST, where the two differ: (.*)", told)
     assert found is not None
     assert skipped is not None
@@ -686,9 +903,10 @@ def test_what_was_asked_for_is_announced() -> None:
     with serving() as server:
         result = verified(server.url, "--key-in-query")
         sent = server.mock.default.requests()[-1].number
-    most = re.search(r"at most (\d+) times, with GET, HEAD and POST only", result.stderr)
-    assert most is not None
-    assert sent <= int(most[1]) < sent + 5
+    said = r"asking http.* for (\w+) at most (\d+) times, with GET, HEAD and POST only\n"
+    most = dict(re.findall(said, result.stderr))
+    assert [*most] == ["releases", "builds", "deployments", "applications"]
+    assert sent <= sum(map(int, most.values())) < sent + 10
 
 
 def test_releases_that_change_meanwhile() -> None:

@@ -30,7 +30,7 @@ from drifts import (
     matching,
     refusing,
 )
-from verifying import KEY, RICH, differences, keeps_secrets, serving, verified
+from verifying import COUNTS, KEY, RICH, differences, keeps_secrets, serving, verified
 
 from mockbm import MockServer
 from mockbm.cli import main
@@ -421,7 +421,7 @@ def test_the_report_for_people() -> None:
   seen:   release 3
   seen:   release 5
 
-1 difference in N requests, 4 releases: {server.url}
+1 difference in N requests, {COUNTS}: {server.url}
 """
     )
 
@@ -438,5 +438,5 @@ def test_with_files_in_a_process_of_its_own(tmp_path: Path) -> None:
             command, capture_output=True, text=True, timeout=60, env={**os.environ, **variables}
         )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(f" requests, 4 releases: {server.url}\n")
+    assert done.stdout.endswith(f" requests, {COUNTS}: {server.url}\n")
     assert "403" not in done.stderr.replace(server.url, "")  # its port may have it

@@ -66,6 +66,59 @@ RICH: dict[str, Any] = {
             "template": "Standard",
         },
     ],
+    "builds": [
+        {
+            "id": 7,
+            "number": "1",
+            "status": "deployed",
+            "createdBy": "JohnSmith",
+            "createdOn": "2024-03-06",
+            "releaseId": 5,
+            "pipelineName": "Nightly",
+            "furthestStage": "Production",
+        },
+        {
+            "id": 6,
+            "number": "2",
+            "createdOn": "2024-03-05",
+            "releaseId": 4,
+            "furthestStage": "Integration",
+        },
+        {
+            "id": 5,
+            "number": "1-beta",
+            "status": "rejected",
+            "createdOn": "2024-03-04",
+            "rejectedBy": "Mary Major",
+            "rejectedOn": "2024-03-05",
+            "releaseId": 4,
+        },
+    ],
+    "deployments": [
+        {
+            "id": 23,
+            "plan": "Deploy to Production",
+            "status": "failed",
+            "createdOn": "2024-03-06",
+            "buildId": 7,
+            "pipelineStageName": "Production",
+        },
+        {
+            "id": 21,
+            "plan": "Deploy to Integration",
+            "createdBy": "JohnSmith",
+            "createdOn": "2024-03-05",
+            "ended": "2024-03-05T01:00",
+            "buildId": 6,
+            "pipelineStageName": "Integration",
+            "environmentId": 3,
+            "environmentName": "Shared",
+        },
+    ],
+    "applications": [
+        {"id": 1, "name": "Tax of Mary Major", "groupName": "Finance"},
+        {"id": 2, "name": "Profit Calculator", "active": False},
+    ],
 }
 
 
@@ -112,6 +165,10 @@ def differences(result: Result) -> list[str]:
     """The kinds of differences of a JSON report, and what each is about."""
     found = json.loads(result.stdout)["differences"]
     return sorted(f"{item['kind']}: {', '.join(item['about'])}" for item in found)
+
+
+COUNTS = "4 releases, 3 builds, 2 deployments, 2 applications"
+"""What a report says of the records of `RICH`."""
 
 
 def keeps_secrets(*texts: str) -> bool:

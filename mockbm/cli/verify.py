@@ -60,7 +60,7 @@ MAX_KEY = 10_000
     is_flag=True,
     help="Show the names of persons, instead of Person1, Person2, ...",
 )
-@new_scenario_option("--scenario-out", "Write the server's releases as a scenario")
+@new_scenario_option("--scenario-out", "Write what the server has as a scenario")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify(
     url: str,
@@ -74,8 +74,9 @@ def verify(
 ) -> None:
     """Compare a real server with the mock, and report where they differ.
 
-    The server is only read: it gets some 150 GET, HEAD and POST requests to
-    /api/releases, one of them without an API key and one with a wrong key.
+    The server is only read: it gets some 300 GET, HEAD and POST requests to the endpoints
+    that list releases, builds, deployments and applications, a few of them without an API key
+    or with a wrong one.
 
     \b
     Example:
@@ -90,12 +91,12 @@ def verify(
     key = _read_key(api_key_file)
     privacy = package.Privacy(key, show_names=show_names)
 
-    def tell(most: int) -> None:
-        what = f"asking {url} at most {most} times, with GET, HEAD and POST only"
+    def tell(kind: str, most: int) -> None:
+        what = f"asking {url} for {kind} at most {most} times, with GET, HEAD and POST only"
         click.echo(privacy.without_key(what), err=True)
 
     try:
-        report, model = package.verify(
+        report, models = package.verify(
             package.Server(url, key, **options),
             privacy,
             sample=sample,
@@ -106,8 +107,8 @@ def verify(
         _give_up(privacy.without_key(str(error)))
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     try:
-        if scenario_out is not None and model is not None:
-            values = model.scenario(privacy.without_key, anonymize=not show_names)
+        if scenario_out is not None and models:
+            values = package.scenario(models, privacy.without_key, anonymize=not show_names)
             text = scenario_text(values, as_json=is_json(scenario_out))
             write_file(scenario_out, text)
     except ScenarioError as error:

@@ -24,7 +24,6 @@ from ..core.answer import answer
 from ..core.mock import Mock
 from ..core.request import KEY_HEADER, KEY_USER
 from ..core.scenario import DEFAULT_API_KEY, ORDERS
-from ..endpoints.releases import FILTERS
 from ..settings import Settings
 from ..web.guard import is_loopback
 
@@ -73,13 +72,12 @@ class Request:
     headers: Pairs = ((KEY_HEADER, KEY),)
     path: str = PATH
 
-    @property
-    def filters(self) -> list[str]:
-        """The filters in the request."""
+    def filters(self, known: Iterable[str]) -> list[str]:
+        """Those of these filters that are in the request."""
         text = self.body if isinstance(self.body, str) else ""
         pairs = (*self.query, *(() if text else self.body or ()))
         names = {name.lower() for name in (*dict(pairs), *re.findall(r'"(\w+)":', text))}
-        return [name for name in FILTERS if name.lower() in names]
+        return [name for name in known if name.lower() in names]
 
     def __str__(self) -> str:
         """The request for people: nothing is encoded, and persons have no names."""
@@ -132,7 +130,7 @@ def basic_credentials(key: str) -> str:
 class Answer(NamedTuple):
     """One answer, with its content_type in lower case and without spaces.
 
-    releases: None where the body is not an array of objects.
+    records: None where the body is not an array of objects.
     oddities: what in the body is not as the standard has JSON, in words.
     """
 
@@ -141,7 +139,7 @@ class Answer(NamedTuple):
     retry_after: str
     body: bytes
     is_json: bool = False
-    releases: list[dict[str, Any]] | None = None
+    records: list[dict[str, Any]] | None = None
     oddities: tuple[str, ...] = ()
 
     @classmethod
@@ -171,10 +169,10 @@ class Mocked:
         self._key = key
 
     @classmethod
-    def of(cls, releases: Iterable[dict[str, Any]]) -> Mocked:
-        """A mock that has these releases, in this order."""
+    def of(cls, records: dict[str, Any]) -> Mocked:
+        """A mock that has these records of some kinds, in this order."""
         mock = Settings(scenario="empty").mock()
-        mock.default.use_values({"order": ORDERS[1], "releases": [*releases]})
+        mock.default.use_values({"order": ORDERS[1], "releases": [], **records})
         return cls(mock)
 
     def ask(self, request: Request) -> Answer:
@@ -183,6 +181,8 @@ class Mocked:
         path, _, query = target.partition("?")
         lower = {name.lower(): value for name, value in headers.items()}
         mocked = core.Request(request.method, path, query, lower, body or b"")
+        with self._mock.session(self._key) as access:
+            access.session.restart()  # else deployments would go on with each answer
         found = answer(self._mock, mocked)
         sent = b"" if request.method == "HEAD" else found.body
         return Answer.of(found.status, dict(found.headers), sent)

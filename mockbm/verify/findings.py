@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from ..core.errors import plural
 from ..core.request import HIDDEN
 from ..importer import Aliases, named_persons
 from .asking import basic_credentials
@@ -70,14 +71,16 @@ class Finding:
 class Report:
     """What one verification found.
 
-    requests, releases: how many the server got, and has.
+    prefix: what everything is about; "" for releases.
+    requests: how many the server got. records: how many it has of each kind.
     left_out: number of checks left out, because they build on what differs.
     unchecked: what could not be checked, and why.
     """
 
     url: str
+    prefix: str = ""
     requests: int = 0
-    releases: int = 0
+    records: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
     findings: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     unchecked: dict[str, None] = field(default_factory=dict)
@@ -91,6 +94,7 @@ class Report:
         key: its kind and what else tells its cause from others.
         once: what is worth one example only, if that is not the example itself.
         """
+        about = self.prefix + about
         finding = self.findings.setdefault(key, Finding(key[0], [], server, mock))
         if about not in finding.about:
             finding.about.append(about)
@@ -101,28 +105,41 @@ class Report:
 
     def skip(self, what: str) -> None:
         """Add what is not checked."""
-        self.unchecked[what] = None
+        self.unchecked[self.prefix + what] = None
+
+    def merge(self, part: Report) -> None:
+        """Add the report of one kind of record; the same difference in two kinds is one."""
+        self.records |= part.records
+        self.left_out += part.left_out
+        self.unchecked |= part.unchecked
+        for key, found in part.findings.items():
+            known = self.findings.setdefault(key, found)
+            if (known.server, known.mock) != (found.server, found.mock):
+                self.findings[(*key, part.prefix)] = found
+            elif known is not found:
+                known.about += found.about
+                known.examples += found.examples[: MAX_EXAMPLES - len(known.examples)]
+                known.count += found.count
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
         differences = [{**asdict(item), "why": WHY[item.kind]} for item in self.findings.values()]
-        numbers = {"requests": self.requests, "releases": self.releases}
+        numbers = {"requests": self.requests, **self.records}
         found = {"drift": bool(differences), "differences": differences}
         return {"url": self.url, **numbers, **found, "notChecked": list(self.unchecked)}
 
     def __str__(self) -> str:
-        def count(number: int, what: str) -> str:
-            return f"{number} {what}{'' if number == 1 else 's'}"
-
         parts = [f"{number}. {item}" for number, item in enumerate(self.findings.values(), 1)]
         if self.unchecked:
             parts.append("\n  ".join(["not checked:", *self.unchecked]))
-        missed = f"{count(self.left_out, 'check')} left out because of that"
-        missed = missed if self.releases else "so most was not checked"
-        end = f" ({missed})" if self.left_out or not self.releases else ""
-        found = count(len(self.findings), "difference") if self.findings else "no difference"
-        sent = f"{count(self.requests, 'request')}, {count(self.releases, 'release')}"
-        return "\n\n".join([*parts, f"{found} in {sent}{end}: {self.url}"])
+        releases = self.records.get("releases", 0)
+        missed = f"{plural(self.left_out, 'check')} left out because of that"
+        missed = missed if releases else "so most was not checked"
+        end = f" ({missed})" if self.left_out or not releases else ""
+        found = plural(len(self.findings), "difference") if self.findings else "no difference"
+        others = [plural(n, kind[:-1]) for kind, n in self.records.items() if n][releases > 0 :]
+        sent = [plural(self.requests, "request"), plural(releases, "release"), *others]
+        return "\n\n".join([*parts, f"{found} in {', '.join(sent)}{end}: {self.url}"])
 
 
 class Privacy:

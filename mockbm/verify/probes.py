@@ -23,6 +23,7 @@ NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")  # a text that is a number in
 
 BY_QUERY, BY_GET = "a query by POST", "a JSON body by GET"
 IN_JSON, IN_FORM = "a JSON body by POST", "a form by POST"
+UNKNOWN = "an unknown parameter"
 
 _PROBES = """
 a query by POST = POST ? carrier
@@ -51,7 +52,7 @@ the key in JSON, as API_Key = POST none json carrier API_Key
 the key in JSON, as key = POST none json carrier key
 the key in the query, as key = GET none ? carrier key
 the key in the query, as API_Key = GET none ? carrier API_Key
-a status in other case = GET ? status=Active | GET ? status=ACTIVE
+a status in other case = GET ? Status | GET ? STATUS
 an unknown status = GET ? status=mockbm
 an id that is not a 32-bit integer = GET ? ID=mockbm | GET ? ID=1.5 | GET ? ID=99999999999
 an id that is not a 32-bit integer = POST json ID:true
@@ -85,19 +86,37 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+OF_ANY = ("no API key", "an unknown API key", UNKNOWN)
+OF_SIBLINGS = (
+    *(BY_QUERY, IN_JSON, IN_FORM, "names in other case", "a status in other case", *OF_ANY),
+    *("an unknown status", "an id that is not a 32-bit integer"),
+)
+"""What is tried at an endpoint without filters, and at other ones than Get Releases.
+
+All endpoints read requests in the same way, so that a server is not asked everything again.
+"""
+
+
 def probes(
-    values: Mapping[str, Sequence[Any]], carrier: tuple[str, Any]
+    plain: Request,
+    statuses: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    carrier: tuple[str, Any],
 ) -> Iterator[tuple[str, Request, list[str]]]:
     """Topics, requests that try them, and the topics on which they build.
 
-    values: of releases, for each filter.
+    plain: the request for all records.
+    statuses: that a record can have.
+    values: of records, for each filter.
     carrier: a filter and a value that show whether a parameter had an effect.
     """
     name, value = carrier
-    missing = {**dict.fromkeys(TEXTS, NO_TEXT), **dict.fromkeys(IDS, 1), "status": "active"}
+    values = {**dict.fromkeys((*IDS, *TEXTS), ()), **values}
+    missing = {**dict.fromkeys(TEXTS, NO_TEXT), **dict.fromkeys(IDS, 1), "status": statuses[0]}
     named: dict[str, Any] = {
         filter_: (filter_, found[0] if found else missing[filter_])
         for filter_, found in values.items()
+        if found or filter_ in missing
     }
     named |= {f"{filter_}-text": (filter_, str(named[filter_][1])) for filter_ in IDS}
     for filter_ in TWINS:
@@ -108,7 +127,8 @@ def probes(
     other = "pipelineName" if name == "status" else "status"
     named |= {"empty": (other, ""), "null": (other, None)}
     two = [item for item in (*values[name], 1, 2) if not isinstance(item, Masked)]
-    first, second = ("active", "deployed") if name == "status" else (two[0], two[-1])
+    first, second = statuses[0 :: len(statuses) - 1] if name == "status" else (two[0], two[-1])
+    named |= {"Status": ("status", statuses[0].title()), "STATUS": ("status", statuses[0].upper())}
     named |= {"carrier": carrier, "CARRIER": (name.upper(), value), "key": ("key", KEY)}
     named |= {"first": (name, first), "second": (name, second), "API_Key": ("API_Key", KEY)}
     named["twice"] = ", ".join(f'"{name}": {json.dumps(item)}' for item in (first, second))
@@ -119,7 +139,7 @@ def probes(
     for topic, _, texts in (line.partition(" = ") for line in _PROBES.strip().splitlines()):
         for text in texts.split(" | "):
             for id_ in IDS if "ID" in text else [""]:
-                request = _request(text.replace("ID", id_), named)
+                request = _request(text.replace("ID", id_), named, plain)
                 is_post, has_body = request.method == "POST", request.body is not None
                 is_same_place = topic.partition(", as ")[0] == before.partition(", as ")[0]
                 needs = [before] if is_same_place else []
@@ -130,9 +150,10 @@ def probes(
         before = topic
 
 
-def _request(text: str, named: Mapping[str, Any]) -> Request:
+def _request(text: str, named: Mapping[str, Any], plain: Request) -> Request:
     method, *words = text.split()
-    settings: dict[str, Any] = {"method": method}
+    method = plain.method if method == "GET" else method
+    settings: dict[str, Any] = {"method": method, "path": plain.path}
     place = "query"
     for word in words:
         if word in _SETTINGS:
