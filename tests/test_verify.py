@@ -770,7 +770,7 @@ def test_the_same_drift_of_several_endpoints_is_one() -> None:
     server.ask = partial(ask_app, app)  # type: ignore[method-assign]
     (found,) = verify(server, Privacy(DEFAULT_API_KEY))[0].findings.values()
     assert found.about == ["risk", "builds: risk", "deployments: risk"]
-    assert found.examples == [f"release {id_}" for id_ in (4, 3, 2, 6, 7)]
+    assert found.examples[:2] == ["release 4", "release 3"]
     assert found.count == 7 + 3 + 1
 
 

@@ -415,7 +415,7 @@ def test_the_report_for_people() -> None:
 1. property-new: risk
   server: an integer
   mock:   has no such property
-  why:    The mock leaves it out of releases that are not imported.
+  why:    The mock leaves it out of records that are not imported.
   seen:   release 4
   seen:   release 6
   seen:   release 3

@@ -17,7 +17,7 @@ MAX_EXAMPLES = 5  # of one finding
 MIN_HIDDEN = 6  # letters of an API key that is hidden inside of texts; a shorter one may be a word
 
 WHY = {
-    "property-new": "The mock leaves it out of releases that are not imported.",
+    "property-new": "The mock leaves it out of records that are not imported.",
     "property-missing": "A client that reads it works with the mock only.",
     "property-type": "A typed client reads one of the two and fails with the other.",
     "property-null": "A client that tests whether a property is there gets another result.",
@@ -25,21 +25,21 @@ WHY = {
     "property-order": "It matters to a client that compares bytes.",
     "date-form": "A client that parses the mock's form may not read this one.",
     "status-value": "A client that compares with the documented statuses never meets it.",
-    "release-hidden": "A client that sends no filters does not get every release.",
-    "release-twice": "A client that counts releases, or stores them by id, gets another result.",
-    "order": "A client that takes the first release for the newest gets another one.",
-    "order-filtered": "A client that takes the first release gets another one with a filter.",
-    "matching": "The same filter selects other releases.",
-    "filter": "The same filter selects other releases.",
-    "combining": "The same filters together select other releases.",
-    "selection": "The same request selects other releases.",
+    "release-hidden": "A client that sends no filters does not get every record.",
+    "release-twice": "A client that counts records, or stores them by id, gets another result.",
+    "order": "A client that takes the first record for the newest gets another one.",
+    "order-filtered": "A client that takes the first record gets another one with a filter.",
+    "matching": "The same filter selects other records.",
+    "filter": "The same filter selects other records.",
+    "combining": "The same filters together select other records.",
+    "selection": "The same request selects other records.",
     "accepted": "A client that does this is stopped by the mock, and not by the server.",
     "refused": "A client that does this works with the mock, and not with the server.",
     "no-match": "A client that searches for what does not exist takes another way.",
     "error-status": "A client that reads the status of an error takes another way.",
     "error-body": "A client that shows or reads the text of an error finds another.",
     "content-type": "A client that reads the type of an answer takes another way.",
-    "body": "A client that reads an array of releases fails.",
+    "body": "A client that reads an array of records fails.",
 }
 """Every kind of difference, and why it matters."""
 
@@ -49,7 +49,7 @@ class Finding:
     """One difference with one cause.
 
     kind: one of `WHY`. about: the properties, the filters, or what was tried.
-    server, mock: what each of them does. examples: requests, or releases by their id.
+    server, mock: what each of them does. examples: requests, or records by their id.
     """
 
     kind: str
