@@ -46,6 +46,7 @@ class Scenario:
     own: the records that the file itself has, as loaded, by the name of their kind.
     options: the other keys of the file, such as `pipelines`, also those of the extended scenario.
     fingerprint: the same for the same content, also in another process.
+    memo: what endpoints have computed from the records.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Scenario:
     options: Mapping[str, Any]
     kinds: Mapping[str, Kind]
     fingerprint: str
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
     _indexing: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @cached_property

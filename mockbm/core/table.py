@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from marshmallow import Schema
 from marshmallow.fields import Field
@@ -112,13 +112,19 @@ class Selection:
     explanation: str
 
 
-class _Record(NamedTuple):
-    """A record that a session has changed or created. keys: its folded value for each filter."""
+@dataclass
+class _Record:
+    """A record that a session has changed or created."""
 
+    kind: Kind
     row: Row
-    json: bytes
-    keys: Mapping[str, Any]
     rank: tuple[Any, ...]
+
+    @cached_property
+    def json(self) -> bytes:
+        """Written when it is first read: one call may change a record that another one reads."""
+        ((_, text),) = _written(self.kind, [self.row])
+        return text
 
 
 class Table:
@@ -166,8 +172,8 @@ class Table:
     def _start_empty(self) -> None:
         """Begin without records of one's own."""
         self._own: dict[int, _Record] = {}
-        self._own_index: dict[str, dict[Any, set[int]]] = {name: {} for name in self.kind.filters}
         self._hidden: set[int] = set()
+        self._changed: dict[str, tuple[dict[Any, set[int]], dict[Any, set[int]]]] = {}
         self._own_names: dict[str, Names] = {}
         self._results: dict[tuple[Any, ...], Selection] = {}
         self._highest: int | None = None
@@ -196,8 +202,9 @@ class Table:
             return None
         row: Row = json.loads(self._json[position])
         fields = self.kind.schema._declared_fields
-        extra = {name: row.pop(name) for name in [*row] if name not in fields}
-        return row | {"extra": extra} if extra else row
+        if row.keys() <= fields.keys():
+            return row
+        return row | {"extra": {name: row.pop(name) for name in [*row] if name not in fields}}
 
     def rows(self) -> Iterator[Row]:
         """All records, in the order of the answer."""
@@ -212,24 +219,43 @@ class Table:
 
     def put(self, row: Row) -> None:
         """Add a complete record, or put it in the place of the one with its id."""
-        ((_, text),) = _written(self.kind, [row])
-        keys = {name: fold(row.get(property_)) for name, property_ in self.kind.filters.items()}
         self._highest = max(self.highest_id, row["id"])
         self.remove(row["id"])
-        self._own[row["id"]] = _Record(row, text, keys, self._rank(row))
-        for name, key in keys.items():
-            self._own_index[name].setdefault(key, set()).add(row["id"])
+        self._own[row["id"]] = _Record(self.kind, row, self._rank(row))
+        for name, (own, _) in self._changed.items():
+            own.setdefault(self._key(row, name), set()).add(row["id"])
 
     def remove(self, id_: int) -> None:
         """Take out the record of this id, if there is one."""
         self._results.clear()
         self._own_names.clear()
-        record = self._own.pop(id_, None)
+        record, at = self._own.pop(id_, None), self._position.get(id_)
         if record is not None:
-            for name, key in record.keys.items():
-                self._own_index[name][key].discard(id_)
-        if id_ in self._position:
-            self._hidden.add(self._position[id_])
+            for name, (own, _) in self._changed.items():
+                own[self._key(record.row, name)].discard(id_)
+        if at is not None and at not in self._hidden:
+            self._hidden.add(at)
+            for name, (_, hidden) in self._changed.items():
+                hidden.setdefault(self._keys[name][at], set()).add(at)
+
+    def _key(self, row: Row, name: str) -> Any:
+        """What a filter compares of a record."""
+        return fold(row.get(self.kind.filters[name]))
+
+    def _index_changed(self, name: str) -> tuple[dict[Any, set[int]], dict[Any, set[int]]]:
+        """Ids of own records and positions of hidden ones, each by what a filter compares.
+
+        Made when a filter first needs it, since few of them are used in a session.
+        """
+        if name not in self._changed:
+            own: dict[Any, set[int]] = {}
+            hidden: dict[Any, set[int]] = {}
+            for id_, record in self._own.items():
+                own.setdefault(self._key(record.row, name), set()).add(id_)
+            for at in self._hidden:
+                hidden.setdefault(self._keys[name][at], set()).add(at)
+            self._changed[name] = own, hidden
+        return self._changed[name]
 
     def select(self, filters: Mapping[str, Any]) -> Selection:
         """The records that match every filter, and why.
@@ -247,10 +273,13 @@ class Table:
                 self._results[wanted] = found
         return found
 
-    def has(self, filters: Mapping[str, Any]) -> bool:
-        """Whether any record matches every filter; `select` also says why, which takes longer."""
-        ids, _, _ = self._match((*filters.items(),))
-        return bool(ids)
+    def ids(self, filters: Mapping[str, Any]) -> list[int]:
+        """The ids of what matches every filter; `select` also says why, which takes longer."""
+        return self._match((*filters.items(),))[0]
+
+    def json(self, id_: int) -> bytes:
+        """The record of an id as JSON. Raises: KeyError where there is none."""
+        return self._own[id_].json if id_ in self._own else self._json[self._position[id_]]
 
     def _select(self, wanted: Sequence[tuple[str, Any]]) -> Selection:
         ids, texts, steps = self._match(wanted)
@@ -262,6 +291,7 @@ class Table:
         """The ids and the JSON of the records that match, and what each filter did."""
         positions: Sequence[int] = range(len(self._ids))
         own: set[int] | None = None
+        hidden: set[int] | None = None
         steps: list[Step] = []
         before: list[tuple[list[Any], Any]] = []
         for name, value in wanted:
@@ -277,11 +307,12 @@ class Table:
             before.append((keys, key))
             left, in_all = len(positions), len(alone)
             if self._own or self._hidden:
-                mine = self._own_index[name].get(key) or set()
+                of_own, of_hidden = self._index_changed(name)
+                mine, gone = of_own.get(key) or set(), of_hidden.get(key) or set()
                 own = mine if own is None else own & mine
-                hidden = sum(keys[at] == key for at in self._hidden)
-                left += len(own) - (sum(at in self._hidden for at in positions) if hidden else 0)
-                in_all += len(mine) - hidden
+                hidden = gone if hidden is None else hidden & gone
+                left += len(own) - len(hidden)
+                in_all += len(mine) - len(gone)
             steps.append((name, value, left, in_all))
         if self._hidden:
             positions = [at for at in positions if at not in self._hidden]

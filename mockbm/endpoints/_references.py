@@ -57,6 +57,16 @@ class RecordSchema(NamedSchema):
     OLDER: ClassVar[Mapping[str, str]] = {}
     PARTICULAR: ClassVar[frozenset[str]] = frozenset()
 
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Records as they go out: fields load values in that form, so their order is all there is.
+
+        The way of Marshmallow's own `dump` to the same costs ten times as much.
+        """
+        names = self.dump_fields
+        if self.many if many is None else many:
+            return [{name: row[name] for name in names if name in row} for row in obj]
+        return {name: obj[name] for name in names if name in obj}
+
     def rules(self, place: Place) -> JsonSchema:
         return {"additionalProperties": True} if place.is_answer else {}
 
@@ -124,6 +134,11 @@ class RecordSchema(NamedSchema):
                 renamed.setdefault(name, row[older])
         return renamed
 
+    @classmethod
+    def with_older_names(cls, row: Row) -> Row:
+        """A record with its values under the older names, too."""
+        return row | {older: row[name] for older, name in cls.OLDER.items() if name in row}
+
 
 def extra_field() -> JsonObject:
     """The field of the properties that mockbm does not know."""
@@ -167,7 +182,7 @@ def now(session: Session) -> str:
 def rows(session: Session, kind: str, filters: Mapping[str, Any]) -> Iterator[Row]:
     """The records that match; each is the caller's to change and put back."""
     table = session.table(kind)
-    for id_ in table.select(filters).ids:
+    for id_ in table.ids(filters):
         row = table.get(id_)
         assert row is not None
         yield row
@@ -175,8 +190,8 @@ def rows(session: Session, kind: str, filters: Mapping[str, Any]) -> Iterator[Ro
 
 def as_object(session: Session, kind: str, row: Row) -> Result:
     """An answer with one record, as it is in its table."""
-    found = session.table(kind).select({f"{kind[:-1]}Id": row["id"]})
-    return Result(found.body[1:-1], f"{kind[:-1]} {row['id']}", ids=(row["id"],))
+    body = session.table(kind).json(row["id"])
+    return Result(body, f"{kind[:-1]} {row['id']}", ids=(row["id"],))
 
 
 def done(row: Row, what: str) -> Result:
@@ -191,13 +206,16 @@ def refuse(name: str, what: str) -> ValidationError:
 
 def _the_one(session: Session, kind: str, filters: Mapping[str, Any]) -> Row:
     """The newest record that has all these properties. Raises: ValidationError for none."""
-    found = session.table(kind).select(filters)
-    if not found.ids:
+    table = session.table(kind)
+    ids: Sequence[int] = [*filters.values()] if [*filters] == [f"{kind[:-1]}Id"] else ()
+    if not ids or ids[0] not in table:
+        ids = table.ids(filters)
+    if not ids:
         name = [*filters][-1]
         both = " and ".join(filters)
         agree = f"no {kind[:-1]} has this {both}" if len(filters) > 1 else f"no {kind[:-1]} has it"
-        raise refuse(name, f"{agree}: {found.explanation}")
-    row = session.table(kind).get(found.ids[0])
+        raise refuse(name, f"{agree}: {table.select(filters).explanation}")
+    row = table.get(ids[0])
     assert row is not None
     return row
 
@@ -239,7 +257,7 @@ def find_build(session: Session, values: Mapping[str, Any]) -> Row:
         find_release(session, values)
     elif len(filters) == 1:
         raise refuse("releaseId", "is missing; a buildNumber needs a release: add releaseId")
-    elif len(session.table("builds").select(filters).ids) > 1:
+    elif len(session.table("builds").ids(filters)) > 1:
         what = "several builds of the application have this buildNumber: add releaseNumber"
         raise refuse("releaseId", f"is missing; {what}")
     return _the_one(session, "builds", filters)

@@ -107,7 +107,7 @@ def list_applications(session: Session, _values: Mapping[str, Any]) -> Result:
 
 def _native(session: Session, application: Row) -> Row:
     filters = {"applicationId": application["id"], "status": "active"}
-    active = session.table("releases").select(filters).ids
+    active = session.table("releases").ids(filters)
     group = application.get("groupName")
     native = {
         "Application_Id": application["id"],

@@ -106,8 +106,7 @@ def completed(builds: Sequence[Row], world: World) -> Iterator[Row]:
         full.setdefault("status", "active")
         full.setdefault("createdBy", "SYSTEM")
         full.setdefault("createdOn", DEFAULT_CREATED_ON)
-        full["buildNumber"] = full["number"]
-        yield full
+        yield BuildSchema.with_older_names(full)
 
 
 BUILD_KIND = Kind(
@@ -173,10 +172,11 @@ def create_build(session: Session, values: Mapping[str, Any]) -> Result:
             (release or {}).get(name, "") for name in ("furthestBuildNumber", "latestBuildNumber")
         ]
         session.memo[key] = max(map(_whole, taken))
+    table = session.table("builds")
     number = values.get("buildNumber", str(session.memo[key] + 1))
-    if session.table("builds").has({**siblings, "buildNumber": number}):
+    if "buildNumber" in values and table.ids({**siblings, "buildNumber": number}):
         raise refuse("buildNumber", f"{quoted(number)} is there already")
-    id_ = session.table("builds").highest_id + 1
+    id_ = table.highest_id + 1
     row = {"id": id_, "number": number, **owner, "createdBy": BY_API, "createdOn": now(session)}
     (build,) = completed([row], {})
     session.put("builds", build)
@@ -232,8 +232,8 @@ def note_build(session: Session, release: Row, build: Row) -> None:
         release |= {"furthestBuildId": build["id"], "furthestBuildNumber": build["number"]}
     if build["id"] >= release.get("latestBuildId", 0):
         release |= {"latestBuildId": build["id"], "latestBuildNumber": build["number"]}
-    (full,) = session.scenario.kinds["releases"].complete([release], {})
-    session.put("releases", full)
+    schema: Any = session.scenario.kinds["releases"].schema
+    session.put("releases", schema.with_older_names(release))
 
 
 def reject_build(session: Session, values: Mapping[str, Any]) -> Result:

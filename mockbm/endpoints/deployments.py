@@ -126,10 +126,7 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
         for name in ("plan", "ended"):
             full.setdefault(name, None)  # which are written where they are null [V]
         full["isChild"] = full["plan"] is not None
-        for older, name in DeploymentSchema.OLDER.items():
-            if name in full:
-                full[older] = full[name]
-        yield full
+        yield DeploymentSchema.with_older_names(full)
 
 
 class Patience(After):

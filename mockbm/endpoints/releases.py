@@ -207,10 +207,7 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
             full.setdefault("canceledBy", "SYSTEM")
             full.setdefault("canceledOn", full["createdOn"])
         full.setdefault("deployables", [])
-        for older, property_ in OLDER_NAMES.items():
-            if property_ in full:
-                full[older] = full[property_]
-        yield full
+        yield ReleaseSchema.with_older_names(full)
 
 
 _FURTHEST = ("furthestBuildId", "furthestBuildNumber")
@@ -386,21 +383,15 @@ def create_release(session: Session, values: Mapping[str, Any]) -> Result:
     number, pipeline = values["releaseNumber"], find_pipeline(session, values["pipelineName"])
     siblings = {"applicationId": application["id"]}
     table = session.table("releases")
-    if table.has({**siblings, "releaseNumber": number}):
+    if table.ids({**siblings, "releaseNumber": number}):
         what = f"{application['name']} has a release {quoted(number)} already"
         raise refuse("releaseNumber", what)
-    key = ("releases", application["id"])
-    last = session.memo.get(key)
-    if last is None:
-        hidden = session.scenario.particular["releases"].values()  # which may appear later
-        known = [row for row in hidden if row["applicationId"] == application["id"]]
-        known += rows(session, "releases", siblings)
-        last = max((row["sequence"] for row in known), default=0)
-    session.memo[key] = last + 1
+    sequence = _last_sequence(session, application["id"]) + 1
+    session.memo["sequences"][application["id"]] = sequence
     release = {
         "id": table.highest_id + 1,
         "number": number,
-        "sequence": last + 1,
+        "sequence": sequence,
         "name": values.get("releaseName", number),
         "createdBy": BY_API,
         "createdOn": now(session),
@@ -411,6 +402,24 @@ def create_release(session: Session, values: Mapping[str, Any]) -> Result:
     (full,) = completed([release])
     session.put("releases", full)
     return as_object(session, "releases", full)
+
+
+def _last_sequence(session: Session, application: int) -> int:
+    """The highest sequence that a release of an application has or had, or may have later."""
+    first: dict[int, int] = session.scenario.memo.setdefault("sequences", {})
+    if not first:
+        _note_sequences(first, completed(session.scenario.records("releases")))
+    if "sequences" not in session.memo:
+        written = filter(None, session.written.get("releases", {}).values())
+        session.memo["sequences"] = _note_sequences({}, written)
+    return max(first.get(application, 0), session.memo["sequences"].get(application, 0))
+
+
+def _note_sequences(highest: dict[int, int], releases: Iterable[Row]) -> dict[int, int]:
+    for row in releases:
+        application = row["applicationId"]
+        highest[application] = max(highest.get(application, 0), row["sequence"])
+    return highest
 
 
 def cancel_release(session: Session, values: Mapping[str, Any]) -> Result:

@@ -27,7 +27,10 @@ UNKNOWN = "the core, a 400 for an unknown parameter"
 FOUND = "the core, a name that exists"
 UNLIKE = "the core, a name like none"
 MISSPELT = "the core, a misspelt name"
-SERIES = (FLASK, CORE, BLUEPRINT, UNKNOWN, FOUND, UNLIKE, MISSPELT)
+READ = "10,000 releases, a new request"
+BUILD = "10,000 releases, Create Build"
+RELEASE = "10,000 releases, Create Release"
+SERIES = (FLASK, CORE, BLUEPRINT, UNKNOWN, FOUND, UNLIKE, MISSPELT, READ, BUILD, RELEASE)
 WARM = 30
 """Requests before each series: the interpreter adapts to what is called often."""
 
@@ -66,6 +69,10 @@ def measure(requests: int) -> Report:
         Goal("instructions: a 400 for an unknown name / a 200", "<", 3, ratio(UNKNOWN, CORE)),
         Goal(f"instructions: {UNLIKE}{among}", "<", 2, ratio(UNLIKE, FOUND)),
         Goal(f"instructions: {MISSPELT}{among}", "<", 2, ratio(MISSPELT, FOUND)),
+        *(
+            Goal(f"instructions: {write} / a new request", "<", 3, ratio(write, READ))
+            for write in (BUILD, RELEASE)
+        ),
     ]
     rows = [(title, figure(count)) for title, count in counts.items()]
     return Report(heading, ("", "instructions"), rows, goals)
@@ -78,8 +85,10 @@ def _run(directory: Path, count: int) -> None:
     import mockbm
 
     write_json(directory / "large.json", releases(2 * APPLICATIONS))
-    app = mockbm.create_app(directory)
+    write_json(directory / "many.json", releases(10_000, 10))
+    app = mockbm.create_app(directory, "large")
     prepare, core = _core(app)
+    _, core_of_many = _core(mockbm.create_app(directory, "many"))
     bare = flask.Flask("bare")
     body = core(prepare(get({"applicationId": 1})))
 
@@ -105,6 +114,9 @@ def _run(directory: Path, count: int) -> None:
         FOUND: (core, requests("applicationName", names)),
         UNLIKE: (core, requests("applicationName", (f"Nowhere {number}" for number in numbers))),
         MISSPELT: (core, requests("applicationName", (text[:3] + text[4:] for text in names))),
+        READ: (core_of_many, [prepare(request) for request in first]),
+        BUILD: (core_of_many, [prepare(_create_build(number)) for number in numbers]),
+        RELEASE: (core_of_many, [prepare(_create_release(number)) for number in numbers]),
     }
     for title in SERIES:
         call, prepared = series[title]
@@ -118,9 +130,25 @@ def _run(directory: Path, count: int) -> None:
         _require(title, answers)
 
 
+def _create_build(number: int) -> Request:
+    """A call for one of the releases that are active, each of which gets one build."""
+    return Request("POST", f"releaseId={10 * number + 10}", path=f"{workloads.PATH}/builds/create")
+
+
+def _create_release(number: int) -> Request:
+    query = f"applicationId={number}&releaseNumber=9.{number}&pipelineName=Release"
+    return Request("POST", query, path=f"{workloads.PATH}/create")
+
+
 def _require(title: str, answers: Iterable[bytes]) -> None:
     """Raises: RuntimeError unless these are the answers that the series is about."""
-    start = {UNKNOWN: b"aplicationName: ", UNLIKE: b"[]", MISSPELT: b"[]"}.get(title, b"[{")
+    start = {
+        UNKNOWN: b"aplicationName: ",
+        UNLIKE: b"[]",
+        MISSPELT: b"[]",
+        BUILD: b"{",
+        RELEASE: b"{",
+    }.get(title, b"[{")
     for answer in answers:
         if not answer.startswith(start):
             raise RuntimeError(f"{title}: {answer[:300]!r}")
