@@ -406,16 +406,20 @@ def create_release(session: Session, values: Mapping[str, Any]) -> Result:
 
 def _last_sequence(session: Session, application: int) -> int:
     """The highest sequence that a release of an application has or had, or may have later."""
-    first: dict[int, int] = session.scenario.memo.setdefault("sequences", {})
-    if not first:
-        _note_sequences(first, completed(session.scenario.records("releases")))
-    if "sequences" not in session.memo:
+    shared, own = session.scenario.memo, session.memo
+    if "sequences" not in shared:
+        first = completed(session.scenario.records("releases"))
+        shared["sequences"] = _highest_sequences(first)
+    if "sequences" not in own:
         written = filter(None, session.written.get("releases", {}).values())
-        session.memo["sequences"] = _note_sequences({}, written)
-    return max(first.get(application, 0), session.memo["sequences"].get(application, 0))
+        own["sequences"] = _highest_sequences(written)
+    last: int = max(memo["sequences"].get(application, 0) for memo in (shared, own))
+    return last
 
 
-def _note_sequences(highest: dict[int, int], releases: Iterable[Row]) -> dict[int, int]:
+def _highest_sequences(releases: Iterable[Row]) -> dict[int, int]:
+    """The highest sequence among these releases, by application."""
+    highest: dict[int, int] = {}
     for row in releases:
         application = row["applicationId"]
         highest[application] = max(highest.get(application, 0), row["sequence"])
