@@ -783,7 +783,16 @@ def changing(name: str) -> Drift:
 UNCOMPARED = {
     "the key is refused": (
         in_status(200, "403 Forbidden", body=b""),
-        "deployments: the server refuses the API key there: it answers 403",
+        "deployments: the server refuses the API key: it answers 403",
+    ),
+    "a page": (
+        in_status(200, "200 OK", headers={"Content-Type": "text/html"}, body=b"<p>Log in</p>"),
+        "deployments: the server answers a web page, perhaps for a login",
+    ),
+    "it fails": (
+        in_status(200, "500 Oops"),
+        "deployments: the server answers 500 to GET /api/releases/builds/deployments; "
+        "is it the base URL of a BuildMaster?",
     ),
     "it changes": (
         changing("plan"),

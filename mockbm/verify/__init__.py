@@ -69,16 +69,27 @@ def _verify(
     key_in_query: bool,
     tell: Callable[[str, int], object],
 ) -> tuple[Report, Model | None]:
-    """Compare what a server has of one kind of record, twice where that changes meanwhile."""
+    """Compare what a server has of one kind of record, twice where that changes meanwhile.
+
+    Without releases there is nothing to compare; what is wrong with other records is reported.
+    """
     name = listed.kind.name
     is_first = name == "releases"
     for _ in range(2):
-        report = Report(server.url, "" if is_first else f"{name}: ")
+        report = Report(server.url, "" if is_first else f"{name}: ", records={name: 0})
         first = server.ask(listed.plain)
-        found = _records(first, server.url) if is_first else first.records
-        report.records[name] = len(found or ())
-        if first.status != 200 or found is None:
-            _cannot_compare(report, listed, first)
+        found, why = first.records, _refusal(first, listed.plain)
+        if why and is_first:
+            raise CannotVerify(f"{server.url} {why}")
+        if first.status == 404:
+            report.add(("refused",), "no filter", "404", "200", str(listed.plain))
+            return report, None
+        if why:
+            report.skip(f"the server {why}")
+            return report, None
+        if found is None:
+            both = "JSON that is not an array of objects", "an array of objects"
+            report.add(("body",), "no filter", *both, str(listed.plain))
             return report, None
         privacy.learn(found)
         model = Model(listed, found)
@@ -95,35 +106,20 @@ def _verify(
     return report, model
 
 
-def _cannot_compare(report: Report, listed: Listed, first: Answer) -> None:
-    """Report a first answer that is no array of records."""
-    if first.status in (401, 403):
-        report.skip(f"the server refuses the API key there: it answers {first.status}")
-    elif first.status != 200:
-        report.add(
-            ("refused", "no filter"), "no filter", str(first.status), "200", str(listed.plain)
-        )
-    else:
-        both = "JSON that is not an array of objects", "an array of objects"
-        report.add(("body",), "no filter", *both, str(listed.plain))
-
-
-def _records(answer: Answer, url: str) -> list[dict[str, Any]] | None:
-    """The releases of the first answer; None where it is another kind of JSON."""
-    status, why = answer.status, ""
+def _refusal(answer: Answer, request: Request) -> str:
+    """Why a first answer has no records; "" where it is JSON."""
+    status = answer.status
     if status in (401, 403):
-        why = f"refuses the API key: it answers {status}"
-    elif 300 <= status < 400:
-        why = "redirects elsewhere, perhaps to a login page; redirects are not followed"
-    elif status != 200:
-        why = f"answers {status} to GET /api/releases; is it the base URL of a BuildMaster?"
-    elif not answer.is_json:
-        is_page = "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
-        kind = "a web page, perhaps for a login" if is_page else "something that is not JSON"
-        why = f"answers {kind}"
-    if why:
-        raise CannotVerify(f"{url} {why}")
-    return answer.records
+        return f"refuses the API key: it answers {status}"
+    if 300 <= status < 400:
+        return "redirects elsewhere, perhaps to a login page; redirects are not followed"
+    if status != 200:
+        return f"answers {status} to {request}; is it the base URL of a BuildMaster?"
+    if answer.is_json:
+        return ""
+    is_page = "html" in answer.content_type or answer.body.lstrip()[:1] == b"<"
+    kind = "a web page, perhaps for a login" if is_page else "something that is not JSON"
+    return f"answers {kind}"
 
 
 class _Comparison:
@@ -190,18 +186,11 @@ class _Comparison:
 
     def lacking(self, request: Request, needs: list[str]) -> str:
         """What a request builds on and is not as in the mock, so that it could only show that."""
-        is_refused = self.mocked(request) is None
-        needs = [
-            *needs,
-            *([TOGETHER] if len(request.filters(self.filters)) > 1 and not is_refused else []),
-        ]
+        is_refused, filters = self.mocked(request) is None, request.filters(self.filters)
+        needs = [*needs, *([TOGETHER] if len(filters) > 1 and not is_refused else [])]
         off = [name for name, rule in self.rules.items() if rule.is_dead or not is_refused]
         lacks = [need for need in needs if need in self.failed]
-        return (
-            *lacks,
-            *(f"filter {name}" for name in request.filters(self.filters) if name in off),
-            "",
-        )[0]
+        return (*lacks, *(f"filter {name}" for name in filters if name in off), "")[0]
 
     def probe(self, topic: str, request: Request) -> None:
         real, mocked = self.ask(topic, request), self.mocked(request)
@@ -251,13 +240,8 @@ class _Comparison:
             return None
         if real.records is None:
             self.failed.add(topic)
-            add(
-                ("body",),
-                topic,
-                f"not an array of {self.nouns}",
-                f"an array of {self.nouns}",
-                example,
-            )
+            array = f"an array of {self.nouns}"
+            add(("body",), topic, f"not {array}", array, example)
             return None
         for oddity in real.oddities:
             add(("body", oddity), self.array, oddity, "standard JSON in UTF-8", example)
