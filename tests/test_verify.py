@@ -28,9 +28,10 @@ from drifts import (
     matching,
     refusing,
 )
-from verifying import COUNTS, KEY, RICH, differences, keeps_secrets, serving, verified
+from verifying import COUNTS, FULL, KEY, differences, keeps_secrets, serving, verified
 
 from mockbm.core.scenario import DEFAULT_API_KEY
+from mockbm.endpoints import LISTS
 from mockbm.files.directory import load_scenarios, shipped_scenarios
 from mockbm.verify import Privacy, Report, Server, verify
 from mockbm.verify.asking import Answer, Request
@@ -751,9 +752,10 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.id)
-def test_a_drift_of_another_endpoint_is_found(row: Other) -> None:
+def test_a_drift_of_another_endpoint_is_found(row: Other, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each drift is one finding about the records of that endpoint, and nothing else is found."""
-    values = {**RICH, "apiKeys": [DEFAULT_API_KEY]}
+    monkeypatch.setattr("mockbm.verify.KINDS", [n for n, e in LISTS.items() if e.path == row.path])
+    values = {**FULL, "apiKeys": [DEFAULT_API_KEY]}
     report = reported(row.drift, "empty", row.path, values)
     found = [f"{item.kind}: {', '.join(item.about)}" for item in report.findings.values()]
     assert sorted(found) == sorted(row.expected)
@@ -810,16 +812,16 @@ def test_another_endpoint_that_cannot_be_compared(drift: Drift, why: str) -> Non
     assert report.records["applications"] == 3
 
 
-PLAIN = [
+GOING_ON = [
     name
     for name, scenario in load_scenarios(shipped_scenarios()).items()
-    if scenario.api_keys and not scenario.faults and scenario.size is None
+    if scenario.is_live and not scenario.faults
 ]
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", GOING_ON)
 def test_a_mock_is_like_itself(name: str) -> None:
-    """No shipped scenario shows a difference, whatever goes on in it."""
+    """A shipped scenario shows no difference, whatever goes on in it."""
     assert reported(lambda ask, environ: ask(environ), name).findings == {}
 
 
@@ -861,7 +863,7 @@ def test_nothing_is_found_in_many_releases() -> None:
 
 def test_a_rich_instance_leaves_nothing_unchecked() -> None:
     """Where releases have all that can be compared, only what was not asked for is left."""
-    with serving() as server:
+    with serving(values=FULL) as server:
         assert json.loads(verified(server.url, "--json").stdout)["notChecked"] == [
             "the key in the query: URLs are written into logs on their way"
         ]
@@ -894,7 +896,7 @@ def test_the_last_line_says_how_much_was_missed() -> None:
         told = verified(server.url, key="abc12345").stdout
     last = rf"no difference in \d+ requests, 0 releases \(so most was not checked\): {server.url}"
     assert re.fullmatch(last, told.splitlines()[-1])
-    with serving(refusing(is_json_post)) as server:
+    with serving(refusing(is_json_post), FULL) as server:
         told = verified(server.url, "--key-in-query").stdout
     found = re.search(rf"{COUNTS} \((\d+) checks left out because of that\): http", told)
     skipped = re.search("what builds on a JSON body by POST, where the two differ: (.*)", told)
@@ -909,7 +911,7 @@ def test_the_last_line_says_how_much_was_missed() -> None:
 
 def test_what_was_asked_for_is_announced() -> None:
     """The command says how many requests there will be, and keeps to it."""
-    with serving() as server:
+    with serving(values=FULL) as server:
         result = verified(server.url, "--key-in-query")
         sent = server.mock.default.requests()[-1].number
     said = r"asking http.* for (\w+) at most (\d+) times, with GET, HEAD and POST only\n"

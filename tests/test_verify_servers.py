@@ -30,7 +30,7 @@ from drifts import (
     matching,
     refusing,
 )
-from verifying import COUNTS, KEY, RICH, differences, keeps_secrets, serving, verified
+from verifying import COUNTS, FULL, KEY, RICH, differences, keeps_secrets, serving, verified
 
 from mockbm import MockServer
 from mockbm.cli import main
@@ -320,12 +320,15 @@ def written(
 
 def test_what_was_seen_becomes_a_scenario(tmp_path: Path) -> None:
     """`--scenario-out` writes a scenario that answers as the server did, without persons."""
-    with serving(in_each(lambda r: r.update(risk=KEY))) as server:
+    with serving(in_each(lambda r: r.update(risk=KEY)), FULL) as server:
         masked = written(tmp_path, server.url)
         text = (tmp_path / "ours.yaml").read_text()
+        scenario = load_scenarios(tmp_path)["ours"]
         (tmp_path / "ours.yaml").unlink()
         named = written(tmp_path, server.url, "--show-names")
     assert keeps_secrets(text)
+    assert [row["id"] for row in scenario.records("builds")] == [7, 6, 5]
+    assert [row["id"] for row in scenario.records("deployments")] == [23, 21]
     assert list(named) == [4, 6, 3, 5]
     assert named[4] == masked[4] | {
         "createdBy": "JohnSmith",
@@ -407,7 +410,7 @@ def test_persons_are_shown_where_that_is_asked() -> None:
 
 def test_the_report_for_people() -> None:
     """A difference says what each of the two does, why it matters and where it was seen."""
-    with serving(in_each(lambda r: r.update(risk=1))) as server:
+    with serving(in_each(lambda r: r.update(risk=1)), FULL) as server:
         told = verified(server.url, "--key-in-query").stdout
     assert (
         re.sub(r"\d+ requests", "N requests", told)
@@ -431,7 +434,7 @@ def test_with_files_in_a_process_of_its_own(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_text(f"{KEY}\r\n")
     command = [sys.executable, "-c", "from mockbm.cli import main; main()", "verify"]
-    with serving() as server:
+    with serving(values=FULL) as server:
         variables = {"MOCKBM_VERIFY_URL": f"{server.url}/api/releases"}
         variables["MOCKBM_API_KEY_FILE"] = str(key_file)
         done = subprocess.run(

@@ -66,6 +66,9 @@ RICH: dict[str, Any] = {
             "template": "Standard",
         },
     ],
+}
+FULL: dict[str, Any] = {
+    **RICH,
     "builds": [
         {
             "id": 7,
@@ -168,7 +171,7 @@ def differences(result: Result) -> list[str]:
 
 
 COUNTS = "4 releases, 3 builds, 2 deployments, 2 applications"
-"""What a report says of the records of `RICH`."""
+"""What a report says of the records of `FULL`."""
 
 
 def keeps_secrets(*texts: str) -> bool:

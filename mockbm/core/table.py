@@ -278,7 +278,7 @@ class Table:
         return self._match((*filters.items(),))[0]
 
     def json(self, id_: int) -> bytes:
-        """The record of an id as JSON. Raises: KeyError where there is none."""
+        """The record of an id that is here, as JSON."""
         return self._own[id_].json if id_ in self._own else self._json[self._position[id_]]
 
     def _select(self, wanted: Sequence[tuple[str, Any]]) -> Selection:
