@@ -60,7 +60,7 @@ class RecordSchema(NamedSchema):
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """Records as they go out: fields load values in that form, so their order is all there is.
 
-        The way of Marshmallow's own `dump` to the same costs ten times as much.
+        Marshmallow's own way to the same doubles the time to index a large file.
         """
         names = self.dump_fields
         if self.many if many is None else many:
