@@ -66,6 +66,11 @@ class Settings:
         option="allowed-host",
         metavar="NAME",
     )
+    trust_proxy: bool = _setting(
+        False,
+        "Believe what a proxy in front says in X-Forwarded-Proto, -Host and -Prefix, for links and "
+        "for the page.",
+    )
 
     def __post_init__(self) -> None:
         if math.isnan(self.idle_seconds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -221,6 +222,17 @@ TABLE = [
         JSON,
         "POST",
     ),
+    *(
+        Row(
+            f"compressed with gzip, {kind}",
+            "body: compressed with gzip; Content-Encoding is not read, so send it as it is\n",
+            "",
+            gzip.compress(b'{"status": "active"}'),
+            {**headers, "Content-Encoding": "gzip"},
+            "POST",
+        )
+        for kind, headers in {"JSON": JSON, "a form": FORM, "of no type": KEY}.items()
+    ),
     in_json(
         "an unknown charset",
         "body: the charset 'klingon' is not known; send UTF-8\n",
@@ -367,7 +379,12 @@ TABLE = [
     Row("below 32 bits", f"releaseId: '-2147483649' {TOO_BIG}\n", "releaseId=-2147483649"),
     in_json("far out of 32 bits", "releaseId: ", f'{{"releaseId": {"9" * 5000}}}'),
     in_json("true for an integer", NOT_INTEGER, '{"releaseId": true}'),
-    in_json("2.0 for an integer", NOT_INTEGER, '{"releaseId": 2.0}'),
+    in_json("2.0 for an integer", [2], '{"releaseId": 2.0}'),
+    in_json("-0.0 for an integer", [], '{"releaseId": -0.0}'),
+    in_json("2.5 for an integer", f"releaseId: '2.5' {NOT_INTEGER}\n", '{"releaseId": 2.5}'),
+    in_json("2.0 in quotes", f"releaseId: '2.0' {NOT_INTEGER}\n", '{"releaseId": "2.0"}'),
+    Row("2.0 in the query", f"releaseId: '2.0' {NOT_INTEGER}\n", "releaseId=2.0"),
+    in_json("2147483648.0", f"releaseId: 2147483648 {TOO_BIG}\n", '{"releaseId": 2147483648.0}'),
     in_json("1e0 for an integer", NOT_INTEGER, '{"releaseId": 1e0}'),
     in_json("id with underscore", f"releaseId: '1_000' {NOT_INTEGER}\n", '{"releaseId": "1_000"}'),
     in_json("an Arabic digit", f"releaseId: '٣' {NOT_INTEGER}\n", '{"releaseId": "٣"}'),

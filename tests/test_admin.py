@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,9 @@ def test_switch_and_reset(server: MockServer) -> None:
     assert server.active == "documented"
 
 
+BROKEN = {"headers": {"Content-Type": "application/json"}, "data": b'{"name": "empty" "x"}'}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "more", "status", "detail"),
     [
@@ -93,10 +98,26 @@ def test_switch_and_reset(server: MockServer) -> None:
         ("PUT", "/scenario", {"json": ["empty"]}, 400, "body: expected named properties"),
         ("PUT", "/scenario", {"data": '{"name": "empty"}'}, 415, "application/json"),
         ("PUT", "/scenario", {"json": "x", "data": b"{"}, 415, "application/json"),
-        ("GET", "/nothing", {}, 404, "there is nothing at /__admin/nothing"),
-        ("DELETE", "/scenario", {}, 405, "not allowed"),
-        ("GET", "/reset", {}, 405, "not allowed"),
-        ("OPTIONS", "/scenarios", {}, 405, "not allowed"),
+        (
+            "PUT",
+            "/scenario",
+            BROKEN,
+            400,
+            "body: not valid JSON: Expecting ',' delimiter at line 1",
+        ),
+        ("GET", "/xyz", {}, 404, "nothing at /__admin/xyz; /__admin/ has links to the calls"),
+        ("GET", "/scenaros", {}, 404, "nothing at /__admin/scenaros; did you mean /__admin/scena"),
+        ("POST", "/sessions/abc/rest", {}, 404, "did you mean /__admin/sessions/abc/reset?"),
+        ("GET", "/scenario/empty", {}, 404, "did you mean /__admin/scenarios/empty?"),
+        (
+            "DELETE",
+            "/scenario",
+            {},
+            405,
+            "DELETE is not a call at /__admin/scenario; use GET",
+        ),
+        ("GET", "/reset", {}, 405, "GET is not a call at /__admin/reset; use POST"),
+        ("OPTIONS", "/scenarios", {}, 405, "OPTIONS is not a call at /__admin/scenarios; use GET"),
     ],
 )
 def test_refusals_are_problem_details(
@@ -110,16 +131,38 @@ def test_refusals_are_problem_details(
     assert detail in document["detail"]
     assert document["title"]
     assert ("Allow" in refused.headers) == (status == 405)
+    near = re.search(r"did you mean (/__admin.*)\?", document["detail"])
+    assert near is None or near[1] == document["nearest"]
     assert server.active == "documented"
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"name": ' + b"[" * 100_000, b""])
-def test_broken_json_is_refused(server: MockServer, body: bytes) -> None:
-    """A body that is no JSON is a 400 that says so."""
-    headers = {"Content-Type": "application/json"}
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"name": "empty",\n "x"',
+        b"\xff",
+        b'{"name": NaN}',
+        b'{"name": ' + b"[" * 100_000,
+        gzip.compress(b'{"name": "empty"}'),
+    ],
+)
+def test_broken_json_is_told_as_the_endpoints_tell_it(server: MockServer, body: bytes) -> None:
+    """A body that cannot be read is a 400 with the words in which an endpoint refuses it."""
+    headers = {"Content-Type": "application/json", "X-ApiKey": "abc12345"}
     refused = admin(server, "PUT", "/scenario", data=body, headers=headers)
-    assert refused.status_code == 400
-    assert "JSON" in refused.json()["detail"]
+    url = f"{server.url}/api/releases"
+    told = requests.post(url, data=body, headers=headers, timeout=10)
+    assert (refused.status_code, told.status_code) == (400, 400)
+    assert refused.json()["detail"] == told.text.strip()
+    assert told.text.startswith("body: ")
+
+
+def test_json_is_utf_8(server: MockServer) -> None:
+    """The admin API writes letters as they are, as the endpoints do."""
+    server.open_session("empty", "Über 税")
+    answer = admin(server, "GET", "/sessions")
+    assert '"label": "Über 税"'.encode() in answer.content
 
 
 def test_allow_names_the_verbs(server: MockServer) -> None:

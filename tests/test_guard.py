@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import socket
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from flask import Flask
+import requests
+from commands import BIN, free_port, require, running
+from flask import Flask, Response
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
 from mockbm import AdminClient, MockServer, create_app
 
@@ -54,6 +60,30 @@ CALLS = {
     "from a foreign page that hides": Call(
         403, 403, headers={**BEARER, "Sec-Fetch-Site": "cross-site"}
     ),
+    "by a name with an underscore": Call(200, 200, "mock_1:8080", BEARER),
+    "by a name with a port that is none": Call(403, 403, "localhost:x", BEARER),
+    "by no name": Call(403, 403, "", BEARER),
+    "by a name with a user": Call(403, 403, "localhost@evil.example", BEARER),
+    "by two names": Call(403, 403, "localhost, evil.example", BEARER),
+    "by a name in brackets": Call(403, 403, "[localhost]", BEARER),
+    **{
+        f"through a proxy that sends {name}": Call(403, 401, headers={name: "127.0.0.1"})
+        for name in ("Forwarded", "X-Forwarded-For", "x-forwarded-port", "X-Real-IP", "Via")
+    },
+    "through a proxy, with the token": Call(
+        403, 200, headers={**BEARER, "X-Forwarded-For": "192.0.2.9"}
+    ),
+    "from a page of ours through a proxy that ends HTTPS": Call(
+        *(403, 200, "mock.test"),
+        {**BEARER, "Origin": "https://mock.test", "X-Forwarded-Proto": "https"},
+    ),
+    "from a foreign page through a proxy": Call(
+        *(403, 403, "mock.test"),
+        {**BEARER, "Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"},
+    ),
+    "from an HTTPS page of another server at this name": Call(
+        403, 403, "mock.test", {**BEARER, "Origin": "https://mock.test"}
+    ),
     "from a page of ours, by fetch": Call(
         200, 200, headers={**BEARER, "Sec-Fetch-Site": "same-origin"}
     ),
@@ -64,7 +94,7 @@ CALLS = {
 def application(request: pytest.FixtureRequest) -> tuple[Flask, str]:
     """An application with or without a token, and which of the two."""
     token = TOKEN if request.param == "with_token" else None
-    return create_app(admin_token=token, allowed_hosts=["mock.test"]), request.param
+    return create_app(admin_token=token, allowed_hosts=["mock.test", "mock_1"]), request.param
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "POST", "DELETE"])
@@ -134,6 +164,84 @@ def test_an_empty_token_is_none() -> None:
     assert client.get("/__admin/scenario").status_code == 200
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
     assert client.get("/__admin/scenario", environ_base=elsewhere).status_code == 403
+
+
+def send(port: int, path: str, *headers: str) -> bytes:
+    """The answer to a GET with these headers and no others."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        lines = [f"GET {path} HTTP/1.1", *headers, "Connection: close", "", ""]
+        connection.sendall("\r\n".join(lines).encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.fixture(scope="module", params=["MockServer", "gunicorn"])
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Where a server listens, with a token."""
+    if request.param == "MockServer":
+        with MockServer(admin_token=TOKEN) as server:
+            yield server.port
+        return
+    require(str(BIN / "gunicorn"))
+    found = free_port()
+    command = (str(BIN / "gunicorn"), "--threads=4", f"--bind=127.0.0.1:{found}", "wsgi:app")
+    with running(*command, url=f"http://127.0.0.1:{found}", token=TOKEN, MOCKBM_ADMIN_TOKEN=TOKEN):
+        yield int(found)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ((), 403, b"Host is missing: the admin API is called by a name or an address, such as"),
+        (("Host:",), 403, b"Host is missing: the admin API is called by a name or an address"),
+        (("Host: localhost:{port}",), 200, b'"name": "documented"'),
+        (("Host: localhost:{port}", "Origin: https://localhost:{port}"), 200, b'"documented"'),
+        (("Host: localhost:{port}", "Origin: https://localhost:1"), 403, b"web pages cannot call"),
+        (("Host: mock_1",), 403, b"Host is 'mock_1': the admin API is not called by that name"),
+    ],
+)
+def test_hosts_and_origins_under_every_server(
+    port: int, headers: tuple[str, ...], status: int, text: bytes
+) -> None:
+    """A call without a host is refused alike; a tunnel that ends HTTPS need not say a word."""
+    sent = [header.format(port=port) for header in headers]
+    answer = send(port, "/__admin/scenario", f"Authorization: Bearer {TOKEN}", *sent)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert text in answer
+
+
+PREFIXED = {"X-Forwarded-Prefix": "/mock", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.parametrize("way", ["trusted", "not trusted", "mounted"])
+def test_under_a_prefix(way: str) -> None:
+    """Redirects, locations and links have the prefix of a WSGI server, or of a trusted proxy."""
+    app = create_app(admin_token=TOKEN, trust_proxy=way == "trusted")
+    client = Client(DispatcherMiddleware(app, {"/mock": app}), Response)
+    before, prefix = ("/mock", "/mock") if way == "mounted" else ("", "/mock" * (way == "trusted"))
+    headers = BEARER if way == "mounted" else {**BEARER, **PREFIXED}
+    index = client.get(f"{before}/__admin/", headers=headers).json
+    assert index["links"]["openapi"] == f"{prefix}/__admin/openapi.json"
+    assert {path.rpartition("/")[0] for path in index["links"].values()} == {f"{prefix}/__admin"}
+    opened = client.post(f"{before}/__admin/sessions", headers=headers)
+    here = f"{prefix}/__admin/sessions/{opened.json['id']}"
+    assert opened.headers["Location"] == opened.json["links"]["self"] == here
+    assert opened.json["links"]["clock"] == f"{here}/clock"
+    page = client.get(f"{before}/__admin", headers={**headers, "Accept": "text/html"})
+    assert (page.status_code, page.headers["Location"]) == (308, f"{prefix}/__admin/")
+    document = client.get(f"{before}/__admin/openapi.json", headers=headers).json
+    assert document.get("servers") == ([{"url": prefix}] if prefix else None)
+
+
+@pytest.mark.parametrize(("trusted", "status"), [(True, 200), (False, 403)])
+def test_the_name_that_a_proxy_was_called_by(trusted: bool, status: int) -> None:
+    """A trusted proxy says by which name it was called; anybody else could say anything."""
+    with MockServer(admin_token=TOKEN, allowed_hosts=["mock.test"], trust_proxy=trusted) as server:
+        names = {"X-Forwarded-Host": "mock.test", "Origin": "https://mock.test"}
+        url = f"{server.url}/__admin/reset"
+        headers = {**BEARER, **PREFIXED, **names}
+        assert requests.post(url, headers=headers, timeout=10).status_code == status
+        evil = {**headers, "X-Forwarded-Host": "evil.test", "Origin": "https://evil.test"}
+        assert requests.post(url, headers=evil, timeout=10).status_code == 403
 
 
 def test_without_an_admin_api() -> None:

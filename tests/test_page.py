@@ -120,7 +120,7 @@ def test_nothing_else_is_served(shared: MockServer, name: str) -> None:
 def application(request: pytest.FixtureRequest) -> tuple[Flask, str]:
     """An application with or without a token, and which of the two."""
     token = TOKEN if request.param == "with_token" else None
-    return create_app(admin_token=token, allowed_hosts=["mock.test"]), request.param
+    return create_app(admin_token=token, allowed_hosts=["mock.test", "mock_1"]), request.param
 
 
 def status(app: Flask, path: str, remote: str = "127.0.0.1", **headers: str) -> int:

@@ -58,7 +58,7 @@ class Value(fields.Field[T]):
 
 
 class Integer(Value[int]):
-    """A 32-bit integer, as a number or as ASCII decimal digits [C]."""
+    """A 32-bit integer, as a number without a fraction or as ASCII decimal digits [C]."""
 
     default_error_messages = {"null": "is empty; write a number"}  # noqa: RUF012
 
@@ -67,6 +67,9 @@ class Integer(Value[int]):
     def _deserialize(self, value: object, *_: Any, **__: Any) -> int:
         if isinstance(value, str) and value.isdigit() and value.isascii() and len(value) < 10:
             return int(value)
+        number = value.value if isinstance(value, Word) else value
+        if type(number) is float and number.is_integer():  # to JSON Schema, 2.0 is an integer
+            value = int(number)
         text = str(value) if type(value) is int else value
         match = self._form.fullmatch(text) if isinstance(text, str) else None
         if match is None:
@@ -272,7 +275,7 @@ class After(Value[tuple[str, float]]):
 
 
 class Word(str):
-    """A number, `true` or `false` as it was written in a file.
+    """A number, `true` or `false` as it was written in a file, or a number in a request.
 
     It is as good as a text to every field with a type; `Json` takes it for the `value` that it is
     in JSON.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from .errors import quoted
-from .fields import MAX_DEPTH
+from .fields import MAX_DEPTH, Word
 
 if TYPE_CHECKING:
     from werkzeug.sansio.multipart import MultipartDecoder
@@ -41,6 +41,8 @@ MAX_FIELDS = 1_000
 
 _TOO_DEEP = f"not read: JSON nested more than {MAX_DEPTH} levels deep"
 _TOO_MANY = f"a form of more than {MAX_FIELDS} fields"
+_GZIP = b"\x1f\x8b"
+_COMPRESSED = "compressed with gzip; Content-Encoding is not read, so send it as it is"
 _USE_JSON = "set Content-Type: application/json"
 _SECRETS = ("apikey", "authorization", "password", "secret", "token")
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859-1", "cp1252")
@@ -209,6 +211,8 @@ def _unquoted(text: str) -> str:
 
 def _body_pairs(content_type: str, body: bytes) -> tuple[Iterable[tuple[str, Any]], str]:
     """The names and values that are in a body, and what it is: "form" or "JSON"."""
+    if body[:2] == _GZIP:
+        raise UnreadableBody(_COMPRESSED)
     kind, _, rest = content_type.partition(";")
     kind = kind.strip().lower()
     if kind == "multipart/form-data":
@@ -301,8 +305,6 @@ def _decoded(body: bytes, charset: str) -> str:
     except (LookupError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             what = f"not {codec}: byte 0x{body[error.start]:02x}; send UTF-8"
-            if body[:2] == b"\x1f\x8b":
-                what = "compressed with gzip, which is not read, whatever Content-Encoding says"
             raise UnreadableBody(what) from None
         raise UnreadableBody(f"the charset {quoted(charset)} is not known; send UTF-8") from None
 
@@ -311,10 +313,16 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object as its pairs, so that a name that occurs twice is seen."""
 
 
-def _json_pairs(text: str) -> list[tuple[str, Any]]:
-    """The names and values of a JSON object; numbers, true and false are the text that was sent."""
+def read_json(body: bytes) -> Any:
+    """The values of a JSON text in UTF-8. Raises: UnreadableBody."""
+    if body[:2] == _GZIP:
+        raise UnreadableBody(_COMPRESSED)
+    return _parsed(_decoded(body, "utf-8"), json.JSONDecoder(parse_constant=_refuse_constant))
+
+
+def _parsed(text: str, decoder: json.JSONDecoder) -> Any:
     try:
-        found = _DECODER.decode(text.strip(" \t\r\n"))
+        return decoder.decode(text.strip(" \t\r\n"))
     except json.JSONDecodeError as error:
         start = len(text) - len(text.lstrip(" \t\r\n"))
         moved = json.JSONDecodeError(error.msg, text, error.pos + start)
@@ -322,6 +330,11 @@ def _json_pairs(text: str) -> list[tuple[str, Any]]:
         raise UnreadableBody(f"not valid JSON: {error.msg} at {place}") from None
     except RecursionError:
         raise UnreadableBody(_TOO_DEEP) from None
+
+
+def _json_pairs(text: str) -> list[tuple[str, Any]]:
+    """The names and values of a JSON object; numbers, true and false are the text that was sent."""
+    found = _parsed(text, _DECODER)
     if not isinstance(found, _Object):
         _require_shallow(found)
         raise UnreadableBody('expected a JSON object, such as {"status": "active"}')
@@ -358,5 +371,8 @@ def _refuse_constant(word: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+    object_pairs_hook=_Object,
+    parse_int=str,
+    parse_float=Word.number,
+    parse_constant=_refuse_constant,
 )

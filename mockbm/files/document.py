@@ -244,6 +244,8 @@ class Document:
                 return Word(text, _WORDS[text])
             if _NUMBER.fullmatch(text):
                 return Word.number(text)
+        elif "." in text and _NUMBER.fullmatch(text):
+            return Word.number(text)  # which an integer may be, too
         return text
 
     def _text(self, node: ScalarNode) -> str:

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app, json, jsonify, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, UnsupportedMediaType
 
 from .._version import __version__
 from ..core.answer import ALONE
-from ..core.errors import ScenarioError, UnknownName, flatten, spell
+from ..core.errors import ScenarioError, UnknownName, flatten, nearest, spell
 from ..core.mock import ADMIN_PREFIX, LocalSession
-from ..core.request import MAX_BODY
+from ..core.request import MAX_BODY, UnreadableBody, read_json
 from ..core.scenario import RELEASES, Scenario
 from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
@@ -84,14 +84,15 @@ class Call:
         """The query of this request, or its JSON body. Raises: HTTPException."""
         if self.method == "GET":
             return request.args.to_dict()
-        if not (getattr(self.takes, "required", True) or request.get_data()):
+        body = request.get_data()
+        if not (getattr(self.takes, "required", True) or body):
             return {}
+        if not request.is_json:
+            raise UnsupportedMediaType
         try:
-            return request.get_json()
-        except BadRequest as error:
-            raise BadRequest(f"The body is not valid JSON: {error.__cause__}") from None
-        except RecursionError:
-            raise BadRequest("The body is JSON nested too deep.") from None
+            return read_json(body)
+        except UnreadableBody as error:
+            raise ValidationError({"body": [str(error)]}) from None
 
 
 CALLS: dict[str, Call] = {}
@@ -137,20 +138,41 @@ def refuse(error: Exception) -> Response:
             found = flatten(error.messages_dict)
             problems = [f"{spell(where) or 'body'}: {message}" for where, message in found]
             return problem(400, "Bad request", "; ".join(problems), problems=problems)
-        case HTTPException():
-            about = {
-                404: f"there is nothing at {request.path}; the README lists the calls",
-                415: "say that the body is JSON: set Content-Type: application/json",
-            }
-            text = about.get(error.code or 500, error.description or error.name)
-            response = problem(error.code or 500, error.name, text)
-            if isinstance(error, MethodNotAllowed):
-                response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        case NotFound():
+            near = nearest(*_path_and_calls())
+            near = near and ADMIN_PREFIX + near
+            guess = f"did you mean {near}?" if near else f"{ADMIN_PREFIX}/ has links to the calls"
+            text = f"there is nothing at {request.path}; {guess}"
+            return problem(404, error.name, text, nearest=near)
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            text = f"{request.method} is not a call at {request.path}; use {allowed}"
+            response = problem(405, error.name, text)
+            response.headers["Allow"] = allowed
             return response
+        case HTTPException():
+            is_json = "say that the body is JSON: set Content-Type: application/json"
+            text = is_json if error.code == 415 else error.description or error.name
+            return problem(error.code or 500, error.name, text)
         case ConnectionError():
             return problem(503, "No shared state", text)
         case _:
             return problem(409, "Not possible", text)
+
+
+def _path_and_calls() -> tuple[str, list[str]]:
+    """The path of this request, and those of all calls, without what all begin with.
+
+    In these, names and ids are those that the path has in their places.
+    """
+    sent = request.path.split("/")[2:]
+    likely = []
+    for rule in current_app.url_map.iter_rules():
+        if rule.endpoint.removeprefix("admin.") in CALLS:
+            parts = rule.rule.split("/")[2:]
+            pairs = zip(parts, [*sent, *parts[len(sent) :]], strict=False)
+            likely.append("/".join(["", *(its if "<" in mine else mine for mine, its in pairs)]))
+    return "/".join(["", *sent]), likely
 
 
 for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, RuntimeError):
@@ -326,7 +348,7 @@ def list_sessions() -> Values:
 
 
 def _session(session: Session) -> Values:
-    here = f"{ADMIN_PREFIX}/sessions/{session.id}"
+    here = f"{_here()}/sessions/{session.id}"
     links = {name: f"{here}/{name}" for name in ("scenario", "reset", "requests", "clock")}
     return {**vars(session), "scenario": session.active, "links": {"self": here, **links}}
 
@@ -396,25 +418,34 @@ def get_health() -> Values:
 @Call("GET", "/openapi.json", schemas.Document)
 def openapi() -> Any:
     """This document."""
-    return current_app.extensions["mockbm.openapi"]()
+    document = current_app.extensions["mockbm.openapi"]()
+    return document | ({"servers": [{"url": request.script_root}]} if request.script_root else {})
 
 
 @Call("GET", "", schemas.Index)
 def index() -> Response:
     """Whether it is up, and where its calls are; a page for browsers."""
     if not page.is_for_people():
-        links = {name: f"{ADMIN_PREFIX}/{name}" for name in LINKED}
+        links = {name.partition(".")[0]: f"{_here()}/{name}" for name in LINKED}
         response = reply(schemas.Index, get_health() | {"links": links})
     elif not request.path.endswith("/"):
-        location = f"{request.script_root}{ADMIN_PREFIX}/"
-        response = Response(status=308, headers={"Location": location})
+        response = Response(status=308, headers={"Location": f"{_here()}/"})
     else:
         response = page.send("index.html")
     response.vary.add("Accept")
     return response
 
 
-LINKED = ("health", "scenarios", "scenario", "reset", "requests", "clock", "sessions", "reload")
+LINKED = (
+    *("health", "scenarios", "scenario", "state", "reset", "requests", "clock", "sessions"),
+    *("reload", "openapi.json"),
+)
 """The calls to which the index has links."""
+
+
+def _here() -> str:
+    """Where the admin API is, also under the prefix of a proxy or a WSGI server."""
+    return f"{request.script_root}{ADMIN_PREFIX}"
+
 
 blueprint.add_url_rule(f"/page/<any({page.NAMES}):name>", "page_file", page.send)

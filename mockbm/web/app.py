@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..core.answer import unavailable
 from ..core.mock import ADMIN_PREFIX, Mock, log
@@ -62,8 +63,7 @@ def make_app(mock: Mock, settings: Settings) -> Flask:
     # Only calls of the admin API: the core has a limit of its own for the endpoints.
     app.config.update(MAX_CONTENT_LENGTH=None, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
-    json = cast(DefaultJSONProvider, app.json)
-    json.sort_keys, json.compact = False, False
+    app.json = _Json(app)
     app.extensions["mockbm"] = mock
     app.register_blueprint(blueprint.blueprint)
     if settings.admin_api:
@@ -87,7 +87,19 @@ def make_app(mock: Mock, settings: Settings) -> Flask:
 
     app.register_error_handler(HTTPException, refuse)
     app.register_error_handler(ConnectionError, refuse)
+    if settings.trust_proxy:
+        fixed = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=1, x_prefix=1)
+        app.wsgi_app = fixed  # type: ignore[method-assign]
     return app
+
+
+class _Json(DefaultJSONProvider):
+    """JSON in lines and in UTF-8, in which half of a surrogate pair stays escaped."""
+
+    sort_keys = compact = ensure_ascii = False
+
+    def dumps(self, obj: Any, **more: Any) -> str:
+        return super().dumps(obj, **more).encode(errors="backslashreplace").decode()
 
 
 def _describe(app: Flask) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -35,19 +37,22 @@ class Guard:
         is_file: the call is for a file of the page, which holds no data: it needs no token, since
             the page itself asks for it, and a link on another site may lead there.
         """
-        if not self._is_ours(request.host):
+        host = request.headers.get("Host", "")
+        if not self._is_ours(host):
             why = "the admin API is not called by that name; --allowed-host adds one"
-            return 403, f"Host is {request.host!r}: {why}"
+            return 403, f"Host is {host!r}: {why}" if host else f"Host is missing: {_BY_NAME}"
+        proxy = next((name for name, _ in request.headers if _OF_PROXIES.fullmatch(name)), None)
         origin = request.headers.get("Origin")
-        if origin is not None and origin != f"{request.scheme}://{request.host}":
+        if origin is not None and origin not in _origins(request, host, proxy):
             return 403, f"Origin is {origin!r}: web pages cannot call the admin API"
         followed = is_file and request.headers.get("Sec-Fetch-Dest") == "document"
         if request.headers.get("Sec-Fetch-Site") == "cross-site" and not followed:
             return 403, "Sec-Fetch-Site is cross-site: web pages cannot call the admin API"
         if self.token is None:
-            if is_loopback(request.remote_addr or "127.0.0.1"):
+            if is_loopback(request.remote_addr or "127.0.0.1") and not proxy:
                 return None
-            return 403, "the admin API is for this machine only, unless --admin-token is set"
+            why = "the admin API is for this machine only, unless --admin-token is set"
+            return 403, f"{proxy} is of a proxy, which anyone may call: {why}" if proxy else why
         if is_file:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -58,8 +63,8 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header names this machine. An address cannot be made to, a name can."""
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        name = name.strip("[]").lower()
+        parts = _HOST.fullmatch(host)
+        name = parts[1].strip("[]").lower() if parts else ""
         if name in self.hosts or name == "localhost":
             return True
         try:
@@ -67,6 +72,28 @@ class Guard:
         except ValueError:
             return False
         return address.is_loopback or self.token is not None
+
+
+_BY_NAME = "the admin API is called by a name or an address, such as localhost"
+_HOST = re.compile(
+    r"([\w.-]+|\[[0-9a-f.]*:[0-9a-f.:]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
+_OF_PROXIES = re.compile(r"forwarded|x-forwarded-.*|x-real-ip|via", re.IGNORECASE)
+"""Headers that a proxy adds. A call that has one may come from anywhere."""
+
+
+def _origins(request: Request, host: str, proxy: str | None) -> Iterator[str]:
+    """The origins of our own page.
+
+    A proxy may end HTTPS, with or without a header that says so. Only where this server has the
+    port 80 can an HTTPS page of the same host be another server's.
+    """
+    yield f"{request.scheme}://{host.removesuffix(_PORTS.get(request.scheme, ''))}"
+    if proxy or request.environ.get("SERVER_PORT") != "80":
+        yield f"https://{host.removesuffix(_PORTS['https'])}"
+
+
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_loopback(host: str) -> bool:

@@ -304,8 +304,10 @@ class Problem(Body):
 
 
 class Document(Body):
+    optional = ("servers",)
     openapi = _text()
     info = fields.Dict()
     tags = fields.List(fields.Dict())
     paths = fields.Dict()
     components = fields.Dict()
+    servers = fields.List(fields.Dict())
