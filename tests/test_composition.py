@@ -134,10 +134,10 @@ ROWS = [
     refused("removes no list", "extends: single\nremove: 1\n", f"2:9: {IDS}"),
     refused(
         "removes odd ids",
-        "extends: single\nremove: [x, ~, 1.0]\n",
+        "extends: single\nremove: [x, ~, 1.5]\n",
         f"2:10: remove[0]: 'x' {NOT_INTEGER}",
         f"2:13: remove[1]: {NO_NULL}",
-        f"2:16: remove[2]: '1.0' {NOT_INTEGER}",
+        f"2:16: remove[2]: '1.5' {NOT_INTEGER}",
     ),
     refused(
         "own ids occur once",

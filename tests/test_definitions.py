@@ -85,8 +85,6 @@ respond: {status: 503, headers: [a]}
     3:37: $headers: expected names and values, such as {Retry-After: 1}
 respond: {status: 503, headers: {'a b': c}}
     3:45: $headers.a b: cannot name a header; use letters, digits and '-'
-respond: {status: 503, headers: {Content-Length: 3}}
-    3:54: $headers.Content-Length: is set by the server itself; leave it out
 respond: {status: 503, headers: {X: "a\\r\\nb: c"}}
     3:41: $headers.X: 'a\\r\\nb: c' is not plain ASCII on one line
 respond: {status: 503, headers: {X: [1]}}
@@ -129,7 +127,24 @@ def with_fault(first: str, *others: str) -> str:
 
 
 A_LIST = "2:9: faults: expected a list of faults, such as - respond: {status: 503}"
+HEADERS = {
+    "is set by the server itself; leave it out": "Content-Length Date server X-Mockbm-Explain",
+    "is about the connection, which is the server's; leave it out": (
+        "Connection Keep-Alive Proxy-Authenticate proxy-authorization Proxy-Connection TE Trailer "
+        "Trailers transfer-encoding UPGRADE"
+    ),
+}
+
 FAULTS = [
+    *(
+        refused(
+            f"the header {name}",
+            with_fault("respond:", "  status: 503", f"  headers: {{{name}: x}}"),
+            f"5:{19 + len(name)}: faults[0].respond.headers.{name}: {what}",
+        )
+        for what, names in HEADERS.items()
+        for name in names.split()
+    ),
     *rows(FAULT_DEFINITIONS, FAULT_WORDS, with_fault),
     refused("no list", "releases: []\nfaults: x\n", A_LIST),
     refused("no list, but a fault", "releases: []\nfaults: {delay: 1s}\n", A_LIST),

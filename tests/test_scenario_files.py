@@ -33,7 +33,7 @@ EMPTY = "file: is empty; the smallest scenario is `releases: []`"
 KEYS = "file: expected the keys of a scenario, as in `releases: []`"
 TOP = (
     "known are description, extends, apiKeys, order, generate, remove, faults, nativeAnswer, "
-    "pipelines, deployAnswer, releases, applications, builds, deployments"
+    "pipelines, deployAnswer, releases, applications, builds, deployments, $schema"
 )
 PROPERTIES = (
     "known are id, number, name, sequence, template, status, createdBy, createdOn, canceledBy, "
@@ -140,6 +140,7 @@ ROWS = [
         "6:3: releases[0].statsu: unknown property; did you mean status?",
         "7:3: releases[0].CreatedBy: unknown property; did you mean createdBy?",
     ),
+    served("its JSON Schema", '{"$schema": "./.scenario.schema.json", "releases": []}'),
     refused("unlike any key", SMALLEST + "zzz: 1\n", f"2:1: zzz: unknown property; {TOP}"),
     refused("unlike any property", one("zzz: 1"), f"6:3: releases[0].zzz: {UNLIKE_ANY}"),
     refused("key of a library", one("_schema: 1"), f"6:3: releases[0]._schema: {UNLIKE_ANY}"),

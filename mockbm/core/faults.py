@@ -26,12 +26,12 @@ NEEDS_SOCKET = frozenset(("reset", "empty", "truncate"))
 MAX_DELAY = 3_600
 """Seconds that one fault may delay an answer."""
 
-SET_BY_SERVER = (
-    *("connection", "content-length", "date", "keep-alive", "proxy-authenticate"),
-    *("proxy-authorization", "proxy-connection", "server", "te", "trailer", "transfer-encoding"),
-    "upgrade",
+SET_BY_SERVER = ("content-length", "date", "server")
+OF_CONNECTION = (
+    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+    *("te", "trailer", "trailers", "transfer-encoding", "upgrade"),
 )
-"""Headers of the connection, which the server itself sets, and those that no application may."""
+"""Headers of one connection (hop-by-hop), for which servers fail or which they leave out."""
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a header."""
@@ -250,13 +250,15 @@ class Headers(fields.Field[dict[str, str]]):
             raise ValidationError("cannot name a header; use letters, digits and '-'")
         if name.lower() in SET_BY_SERVER or name.lower().startswith("x-mockbm-"):
             raise ValidationError("is set by the server itself; leave it out")
+        if name.lower() in OF_CONNECTION:
+            raise ValidationError("is about the connection, which is the server's; leave it out")
         text: str = Text(required=True).deserialize(value)
         if not text.isprintable() or not text.isascii():
             raise ValidationError(f"{quoted(text)} is not plain ASCII on one line")
         return text
 
     def json_schema(self, place: Place) -> JsonSchema:
-        theirs = "|".join([*map(_in_any_case, SET_BY_SERVER), f"{_in_any_case('x-mockbm-')}.*"])
+        theirs = "|".join([*map(_in_any_case, SET_BY_SERVER + OF_CONNECTION), f"{_in_any_case('x-mockbm-')}.*"])
         names = {"pattern": f"^{TOKEN.pattern}$", "not": {"pattern": f"^(?:{theirs})$"}}
         value = Text(required=True).json_schema(place) | {"pattern": "^[ -~]+$"}
         return {"type": "object", "propertyNames": names, "additionalProperties": value}

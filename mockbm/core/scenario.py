@@ -260,6 +260,10 @@ class ScenarioSchema(NamedSchema):
             raise ValidationError({"remove": ["needs extends: there is nothing to remove from"]})
 
 
+SCHEMA_KEY = "$schema"
+_SCHEMA = "Where an editor finds the JSON Schema of this file; mockbm does not read it."
+
+
 def scenario_schema(
     kinds: Mapping[str, Kind],
     parameters: Mapping[str, ParameterSchema],
@@ -275,7 +279,7 @@ def scenario_schema(
         ),
     )
     records = {kind.name: Records(kind) for kind in kinds.values()}
-    added = {"faults": faults, **options, **records}
+    added = {"faults": faults, **options, **records, SCHEMA_KEY: Text(metadata=about(_SCHEMA))}
     return type("ScenarioSchema", (ScenarioSchema,), added)
 
 
@@ -297,7 +301,7 @@ class Records(fields.Nested):
         return super()._deserialize(value, *arguments, **more)
 
 
-_KEYS = frozenset((*ScenarioSchema().fields, "faults"))
+_KEYS = frozenset((*ScenarioSchema().fields, "faults", SCHEMA_KEY))
 
 
 def make_scenario(
