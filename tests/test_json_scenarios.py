@@ -47,7 +47,7 @@ SAME = {
     "numbers as they were written": release('"name": 1.10, "template": -0, "sequence": -0'),
     "a number beyond all bounds": release(f'"name": {"1" * 5000}, "sequence": {"1" * 5000}'),
     "its JSON Schema": '{"$schema": "./.scenario.schema.json",\n"releases": []}',
-    "its JSON Schema misspelt": '{"$schma": "./.scenario.schema.json", "$schema": [], "releases": []}',
+    "its JSON Schema misspelt": '{"$schma": "./x.json", "$schema": [], "releases": []}',
     "a whole number": release('"sequence": 198084.0, "name": 1.0'),
     "an exponent": release('"name": 1e5, "createdBy": 1E+05, "sequence": 1e2'),
     "words": release('"name": true, "template": false, "pipelineName": null, "createdBy": "null"'),

@@ -258,7 +258,8 @@ class Headers(fields.Field[dict[str, str]]):
         return text
 
     def json_schema(self, place: Place) -> JsonSchema:
-        theirs = "|".join([*map(_in_any_case, SET_BY_SERVER + OF_CONNECTION), f"{_in_any_case('x-mockbm-')}.*"])
+        taken = map(_in_any_case, (*SET_BY_SERVER, *OF_CONNECTION, "x-mockbm-"))
+        theirs = f"{'|'.join(taken)}.*"
         names = {"pattern": f"^{TOKEN.pattern}$", "not": {"pattern": f"^(?:{theirs})$"}}
         value = Text(required=True).json_schema(place) | {"pattern": "^[ -~]+$"}
         return {"type": "object", "propertyNames": names, "additionalProperties": value}
