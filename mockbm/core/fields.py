@@ -57,6 +57,16 @@ class Value(fields.Field[T]):
         return super().serialize(attr, obj, *args, **kwargs)
 
 
+_MOST = str(2**31 - 1)
+_IN_32_BITS = "|".join(
+    [
+        *(f"{_MOST[:at]}[0-{int(digit) - 1}][0-9]{{{9 - at}}}" for at, digit in enumerate(_MOST)),
+        *("[0-9]{1,9}", _MOST),
+    ]
+)
+"""The digits of integers, for what reads only patterns."""
+
+
 class Integer(Value[int]):
     """A 32-bit integer, as a number without a fraction or as ASCII decimal digits [C]."""
 
@@ -85,7 +95,9 @@ class Integer(Value[int]):
         limits = {"minimum": -(2**31), "maximum": 2**31 - 1}
         if not place.digits:
             return {"type": "integer", **limits}
-        return {"type": ["integer", "string"], **limits, "pattern": r"^-?0*[0-9]{1,10}$"}
+        digits = "[0-9]{1,10}" if place.is_file else _IN_32_BITS
+        shape: JsonSchema = {"type": "string", "pattern": f"^-?0*(?:{digits})$"}
+        return shape if place.is_form else {**shape, "type": ["integer", "string"], **limits}
 
 
 class Text(Value[str]):
@@ -134,6 +146,16 @@ class Choice(Value[str]):
 
     def json_schema(self, _place: Place) -> JsonSchema:
         return {"type": "string", "enum": [*self.choices]}
+
+
+_FOURTH = "(?:0[48]|[2468][048]|[13579][26])"
+_DAY = (
+    r"(?:\d{3}[1-9]|\d\d[1-9]\d|\d[1-9]\d\d|[1-9]\d{3})-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    rf"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)|(?:\d\d{_FOURTH}|{_FOURTH}00)-02-29"
+)
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_EXISTING = rf"(?:{_DAY})(?:[Tt ]{_TIME}(?::[0-5]\d(?:\.\d{{1,7}})?)? ?(?:[Zz]|[+-]{_TIME})?)?"
+"""The dates of `Date.form` that exist, for what reads only patterns."""
 
 
 class Date(Value[str]):
@@ -196,7 +218,7 @@ class Date(Value[str]):
             return place.form(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", write="")
         relative = f"now(?:[+-]{DURATION.pattern})?"
         how = "write it like 2024-03-04, 2024-03-04T09:03:43.9200000Z or now-3d"
-        return place.form(self.form.pattern, relative, write=how)
+        return place.form(_EXISTING, relative, write=how)
 
 
 class Moment(Date):
@@ -211,7 +233,7 @@ class Moment(Date):
 
     def json_schema(self, place: Place) -> JsonSchema:
         how = "write it like 2024-03-04 or 2024-03-04T09:03:43.9200000Z"
-        return place.form(self.form.pattern, write=how)
+        return place.form(f"(?=19|[2-8]|9[0-7])(?:{_EXISTING})", write=how)
 
 
 class Duration(Value[str]):
@@ -408,16 +430,20 @@ class NamedSchema(Schema):
 class ParameterSchema(NamedSchema):
     """The parameters of requests to one endpoint.
 
+    NEEDS: names of which a request has those of one line at least, where there are any.
     ALIASES: other names of parameters, in lower case, to the names of these.
     VARIABLES: whether any name is taken that begins with `$`.
     """
 
+    NEEDS: ClassVar[tuple[tuple[str, ...], ...]] = ()
     ALIASES: ClassVar[Mapping[str, str]] = {}
     VARIABLES = False
 
     def rules(self, place: Place) -> JsonSchema:
-        groups = [place.has_one_at_most(group) for group in self.GROUPS]
-        return {"allOf": groups} if groups else {}
+        found = [place.has_one_at_most(group) for group in self.GROUPS]
+        if self.NEEDS and not self.partial:
+            found.append({"anyOf": [{"allOf": [*map(place.has, line)]} for line in self.NEEDS]})
+        return {"allOf": found} if found else {}
 
     @cached_property
     def spelling(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ class Place:
 
     text: the JSON types that are read as a text.
     digits: whether an integer may also be a text of digits.
+    is_form: whether everything is a text.
     nothing: the values that count as left out.
     is_file: whether an editor reads it, as YAML 1.2, in which an unquoted `NULL` is null. To
         mockbm it is a text, so a text may always be null there.
@@ -29,6 +30,7 @@ class Place:
 
     text: tuple[str, ...] = ("string",)
     digits: bool = False
+    is_form: bool = False
     nothing: tuple[str | None, ...] = ()
     is_file: bool = False
     is_answer: bool = False
@@ -43,10 +45,10 @@ class Place:
         return shape | ({"errorMessage": write} if self.is_file else {})
 
     def has(self, name: str, *, is_text: bool = False) -> JsonSchema:
-        """An object that has a property, which is not null; is_text: of any text."""
+        """An object that has a property, which does not count as left out; is_text: of any text."""
         if is_text and self.is_file:
             return {"required": [name]}
-        return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+        return {"required": [name], "properties": {name: {"not": {"enum": [*self.nothing]}}}}
 
     def has_none(self, *names: str) -> JsonSchema:
         """An object in which all of these properties are left out."""
@@ -74,11 +76,11 @@ IN_BODY = Place(("string", "integer"), digits=True, nothing=(None,))
 IN_JSON = Place(_SCALARS, digits=True, nothing=("", None))
 """The JSON body of a request to an endpoint."""
 
-IN_FORM = Place(digits=True, nothing=("",))
-"""A form sent to an endpoint."""
+IN_FORM = Place(digits=True, is_form=True, nothing=("",))
+"""A form sent to an endpoint, or the query of its URL."""
 
-IN_QUERY = Place()
-"""The query of a URL, in which each parameter has one type."""
+IN_QUERY = Place(digits=True, is_form=True)
+"""The query of an admin call."""
 
 IN_ANSWER = Place(is_answer=True)
 
@@ -109,7 +111,7 @@ def object_schema(schema: Schema, place: Place, refer: Refer | None = None) -> J
     if required:
         shape["required"] = required
     if not place.is_answer:
-        shape["additionalProperties"] = {"enum": [*place.nothing]} if "" in place.nothing else False
+        shape["additionalProperties"] = False
     return shape | (schema.rules(place) if hasattr(schema, "rules") else {})
 
 
@@ -152,6 +154,8 @@ def _value(field: fields.Field[Any], place: Place, refer: Refer | None) -> JsonS
         if isinstance(check, (validate.Range, validate.Length)):
             limits = zip(_LIMITS[type(check)], (check.min, check.max), strict=True)
             shape |= {name: limit for name, limit in limits if limit is not None}
+    if place.is_form and "minimum" in shape:  # it has no minus, since none is below 0
+        shape = {"type": "string", "pattern": shape["pattern"].replace("-?", "")}
     return shape
 
 

@@ -147,6 +147,8 @@ class CallSchema(ParameterSchema):
 class ReleaseCall(CallSchema):
     """A call about a release."""
 
+    NEEDS = (RELEASE[:1], *((RELEASE[1], name) for name in APPLICATION))
+
     releaseId = Integer(metadata=about("The id of the release."))
     releaseNumber = Text(metadata=about("The number of the release; needs an application."))
     applicationId = Integer(metadata=about("The id of the application."))
@@ -155,6 +157,8 @@ class ReleaseCall(CallSchema):
 
 class BuildCall(ReleaseCall):
     """A call about a build."""
+
+    NEEDS = (BUILD[:1], *((BUILD[1], name) for name in ("releaseId", *APPLICATION)))
 
     buildId = Integer(metadata=about("The id of the build."))
     buildNumber = Text(metadata=about("The number of the build; needs a release."))

@@ -152,6 +152,8 @@ class BuildFilters(ParameterSchema):
 class CreateBuild(ReleaseCall):
     """The parameters of Create Build [V]."""
 
+    NEEDS = (*ReleaseCall.NEEDS, *((name, "pipelineName") for name in APPLICATION))
+
     buildNumber = Text(metadata=about("Its number.", left_out="the next whole number"))
     pipelineName = Text(metadata=about("The pipeline, where there is no release."))
 

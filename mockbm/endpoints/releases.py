@@ -25,6 +25,7 @@ from ..core.json_schema import JsonSchema, Place, about, is_one_of
 from ..core.session import Session
 from ..core.table import Kind, World
 from ._references import (
+    APPLICATION,
     BY_API,
     DEFAULT_CREATED_ON,
     CallSchema,
@@ -369,6 +370,8 @@ def get_releases(session: Session, filters: Mapping[str, Any]) -> Result:
 
 class CreateRelease(CallSchema):
     """The parameters of Create Release [V]."""
+
+    NEEDS = tuple((name,) for name in APPLICATION)
 
     applicationId = Integer(metadata=about("The id of the application."))
     applicationName = Text(metadata=about("The name of the application; case is ignored."))

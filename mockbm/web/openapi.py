@@ -25,7 +25,7 @@ from ..core.scenario import DEFAULT_API_KEY
 from ..endpoints import ScenarioSchema
 from .schemas import Problem
 
-DESCRIPTION = "A mock of BuildMaster's Get Releases endpoint, and the admin API that switches it."
+DESCRIPTION = "A mock of BuildMaster's Release & Build API, and the admin API that switches it."
 
 
 def scenario_schema() -> JsonSchema:
@@ -188,7 +188,7 @@ def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, J
             "responses": {"200": _response("What matches; [] for nothing.", success), **_FAILURES},
         }
         if method == "GET":
-            operation["parameters"] = _query(parameters, allowEmptyValue=True)
+            operation["parameters"] = _query(parameters, json_schema.IN_FORM)
             continue
         operation["description"] += " The key may be in the body, too, as API_Key or key."
         if "GET" in methods:
@@ -198,6 +198,7 @@ def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, J
             )
         form = {"schema": components.refer(parameters, json_schema.IN_FORM)}
         operation["requestBody"] = {
+            "required": bool(parameters.NEEDS),
             "content": {
                 "application/json": {"schema": components.refer(parameters, json_schema.IN_JSON)},
                 "application/x-www-form-urlencoded": form,
@@ -207,13 +208,11 @@ def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, J
     return operations
 
 
-def _query(schema: Schema, **more: object) -> list[JsonSchema]:
-    shapes = object_schema(schema, json_schema.IN_QUERY)["properties"]
-    return [
-        {"name": name, "in": "query", "description": shape.pop("description"), "schema": shape}
-        | more
-        for name, shape in shapes.items()
-    ]
+def _query(schema: Schema, place: Place) -> list[JsonSchema]:
+    """The query as one object, for only so a document can say which parameters go together."""
+    what = {"name": "parameters", "description": "The parameters.", "in": "query", "style": "form"}
+    shape = object_schema(schema, place)
+    return [{**what, "explode": True, "schema": shape}] if shape["properties"] else []
 
 
 _PROBLEMS = {
@@ -254,7 +253,9 @@ def _describe_call(name: str, path: str, components: Components, *, has_token: b
         "responses": {str(call.status): success, **responses, "431": _TOO_LONG},
     }
     if call.takes and is_get:
-        operation["parameters"] += _query(call.takes())
+        operation["parameters"] = operation["parameters"] + _query(
+            call.takes(), json_schema.IN_QUERY
+        )
     elif call.takes:
         body = components.refer(call.takes(), json_schema.IN_BODY)
         content = {"application/json": {"schema": body}}
