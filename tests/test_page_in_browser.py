@@ -224,27 +224,68 @@ def test_switching(server: MockServer, open_page: Opener) -> None:
         assert ask(server, releaseId=str(number)).json() == []
         soon(page.locator("#entries > li")).to_have_count(1)  # so the page has looked since
         soon(page.locator("#entries")).to_contain_text(f"releaseId={number}")
-        soon(card(page, "empty").get_by_role("button", name="Begin anew")).to_be_focused()
-        page.get_by_role("button", name="Back to the start").click()
+        soon(card(page, "empty").get_by_role("button", name="Restart")).to_be_focused()
+        page.get_by_role("button", name="Reset session").click()
         soon(card(page, "documented")).to_have_attribute("aria-current", "true")
         assert server.active == "documented"
 
 
-def test_beginning_anew(server: MockServer, open_page: Opener) -> None:
-    """The active scenario begins anew where it is shown; one without a file cannot."""
+def test_restarting(server: MockServer, open_page: Opener) -> None:
+    """The active scenario restarts where it is shown; one without a file cannot."""
     server.use("flaky")
     ask(server)
     page = open_page(server)
     soon(page.locator("#faults > li")).to_contain_text("met 1")
-    anew = page.locator("#now").get_by_role("button", name="Begin anew")
-    anew.click()
+    restart = page.locator("#now").get_by_role("button", name="Restart scenario")
+    restart.click()
     soon(page.locator("#faults > li")).to_contain_text("not met yet")
-    soon(page.get_by_role("status")).to_have_text("flaky begins anew")
+    soon(page.get_by_role("status")).to_have_text("flaky is restarted")
     assert server.active == "flaky"
     server.mock.default.use_values({"releases": [release(1), release(2)]})
-    soon(page.locator("#now")).to_contain_text("Given over HTTP, it has no file; 2 releases.")
-    soon(anew).to_be_hidden()
+    soon(page.locator("#now")).to_contain_text("Sent over HTTP, it has no file; 2 releases.")
+    soon(restart).to_be_hidden()
     soon(page.locator(".card[aria-current=true]")).to_have_count(0)
+
+
+def test_records(server: MockServer, open_page: Opener) -> None:
+    """One click shows the records of a scenario, as it begins and as it is now."""
+    page = open_page(server)
+    records = page.get_by_role("dialog")
+    kinds = records.locator("h3")
+    when = page.locator("#records-when")
+    card(page, "deploy-in-progress").get_by_role("button", name="Records").click()
+    soon(page.locator("#records-title")).to_have_text("Records of deploy-in-progress")
+    soon(kinds).to_have_text(["2 releases", "0 builds", "0 deployments", "1 application"])
+    rows = page.locator("#records-releases > li")
+    soon(rows).to_have_text(["2TaxCalculator 1.1.0 active", "1TaxCalculator 1.0.0 deployed"])
+    soon(when).to_be_hidden()
+    page.keyboard.press("Escape")
+    soon(records).to_be_hidden()
+    assert server.active == "documented"
+
+    server.use("deploy-in-progress")
+    soon(page.locator("#now-name")).to_have_text("deploy-in-progress")
+    page.locator("#now").get_by_role("button", name="Records").click()
+    soon(rows.first).to_have_text("2TaxCalculator 1.1.0 active")
+    for _ in range(3):
+        ask(server)
+    soon(rows.first).to_have_text("2TaxCalculator 1.1.0 deployed")
+    soon(page.locator("#records-releases > .new")).to_have_count(1)
+    headers = {"X-ApiKey": server.api_key}
+    url = f"{server.url}/api/releases/builds/create"
+    parameters = {"applicationId": "1", "pipelineName": "Release"}
+    requests.post(url, data=parameters, headers=headers, timeout=10).raise_for_status()
+    soon(kinds).to_have_text(["2 releases", "1 build", "0 deployments", "1 application"])
+    rows.first.locator("summary").click()
+    shown = json.loads(rows.first.locator("pre").inner_text())
+    assert shown == ask(server, releaseId="2").json()[0]
+    when.get_by_role("button", name="At the start").click()
+    soon(rows.first).to_have_text("2TaxCalculator 1.1.0 active")
+    soon(kinds.nth(1)).to_have_text("0 builds")
+    when.get_by_role("button", name="Now").click()
+    soon(kinds.nth(1)).to_have_text("1 build")
+    page.get_by_role("button", name="Close").click()
+    soon(records).to_be_hidden()
 
 
 def test_all_of_it_is_reached_by_keyboard(server: MockServer, open_page: Opener) -> None:
@@ -283,7 +324,7 @@ def test_the_focus_is_always_seen(tmp_path: Path, open_page: Opener) -> None:
             ask(server)
         page = open_page(server)
         soon(page.locator("#entries > li")).to_have_count(30)
-        skip = page.locator("nav a").last
+        skip = page.locator("nav a[href='#journal']")
         clip = "(link) => getComputedStyle(link.parentElement).clipPath"
         assert skip.evaluate(clip) != "none"
         skip.focus()
@@ -419,7 +460,7 @@ def test_a_journal_that_comes_late(server: MockServer, open_page: Opener) -> Non
 
 
 def test_filtering_the_journal(server: MockServer, open_page: Opener) -> None:
-    """Words and a status narrow it; emptied or begun anew elsewhere, it is so here, too."""
+    """Words and a status narrow it; emptied or restarted elsewhere, it is so here, too."""
     for parameters in ({"status": "active"}, {"status": "nonsense"}, {"releaseNumber": "7.7"}):
         ask(server, **parameters)
     page = open_page(server)
@@ -496,7 +537,7 @@ def test_sessions(server: MockServer, open_page: Opener) -> None:
     card(page, "empty").get_by_role("button", name="Switch").click()
     soon(card(page, "empty")).to_have_attribute("aria-current", "true")
     assert (mine.active, server.active) == ("empty", "documented")
-    page.get_by_role("button", name="Back to the start").click()
+    page.get_by_role("button", name="Reset session").click()
     soon(card(page, "single")).to_have_attribute("aria-current", "true")
 
     page.get_by_role("button", name="End mine").click()
@@ -551,6 +592,69 @@ def test_the_journal_names_what_was_answered(server: MockServer, open_page: Open
         soon(page.locator("body")).to_contain_text(gist)
 
 
+FITS = """(input) => {
+  const style = getComputedStyle(input);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  const room = input.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return pen.measureText(input.placeholder).width <= room;
+}"""
+
+
+def test_the_placeholder_is_whole(server: MockServer, open_page: Opener) -> None:
+    """How a date is written can be read in its field, on wide and narrow screens."""
+    page = open_page(server)
+    soon(page.locator("#clock-to")).to_be_visible()
+    for width in (320, 360, 999, 1000, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.locator("#clock-to").evaluate(FITS)
+
+
+def test_one_style_of_time(server: MockServer, open_page: Opener) -> None:
+    """Every date and time on the page is written alike."""
+    ask(server)
+    page = open_page(server)
+    page.locator("#entries summary").click()
+    style = re.compile(r"(since |at |^)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+    for part in ("#about", "#clock-now", "#entries dl"):
+        soon(page.locator(part)).to_contain_text(style)
+    soon(page.locator("#entries time")).to_have_attribute("title", style)
+
+
+def test_a_session_that_cannot_open(directory: Path, open_page: Opener) -> None:
+    """Why a session cannot open is said beside its label."""
+    with MockServer(directory, max_sessions=1) as server:
+        server.open_session()
+        page = open_page(server)
+        page.get_by_role("button", name="Open a session").click()
+        soon(page.locator("#open .wrong")).to_contain_text("there are 1 sessions, and no more are")
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or bash")
+def test_requests_of_the_journal_are_repeated(server: MockServer, open_page: Opener) -> None:
+    """The curl line of a request in the journal shows all that it had, and gets the same answer."""
+    key, url = {"X-ApiKey": server.api_key}, f"{server.url}/api/releases"
+    answers = [
+        requests.get(url, {"releaseName": "it's $HOME & more"}, headers=key, timeout=10),
+        requests.post(url, json={"status": "active", "applicationId": 1}, headers=key, timeout=10),
+        requests.post(url, {"releaseNumber": "1.0.1"}, headers=key, timeout=10),
+        requests.get(f"{url}/builds", {"buildId": "none"}, headers=key, timeout=10),
+        ask(server, f"{server.api_key}@every-status", status="deployed"),
+    ]
+    page = open_page(server)
+    rows = page.locator("#entries > li")
+    soon(rows).to_have_count(len(answers))
+    for summary in rows.locator("summary").all():
+        summary.click()
+    lines = rows.locator(".curl")
+    soon(lines).to_have_count(len(answers))
+    whole = "(lines) => lines.every((line) => line.scrollWidth <= line.clientWidth)"
+    assert lines.evaluate_all(whole)
+    for line, answer in zip(lines.all_inner_texts(), reversed(answers), strict=True):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=30, check=True)
+        assert done.stdout == answer.content
+
+
 def test_the_clock(server: MockServer, open_page: Opener) -> None:
     """The clock is seen, stopped, put forward and let run; what is no date says what one is."""
     page = open_page(server)
@@ -559,13 +663,28 @@ def test_the_clock(server: MockServer, open_page: Opener) -> None:
     page.get_by_label("Stop at").fill("2024-03-04T09:00:00Z")
     page.get_by_role("button", name="Set", exact=True).click()
     soon(shown).to_have_text("2024-03-04 09:00:00 UTC")
-    soon(kind).to_have_text("stands still")
+    soon(kind).to_have_text("stopped")
     page.get_by_label("Forward by").fill("36h")
     page.keyboard.press("Enter")
     soon(shown).to_have_text("2024-03-05 21:00:00 UTC")
     page.get_by_label("Forward by").fill("soon")
     page.get_by_role("button", name="Advance").click()
-    soon(page.get_by_role("status")).to_contain_text("write a number and one of ms, s, m, h, d, w")
+    wrong = page.locator("#clock-advance .wrong")
+    soon(wrong).to_have_text(
+        "'soon': write a number and one of ms, s, m, h, d, w, such as 250ms or 2d"
+    )
+    soon(page.get_by_label("Forward by")).to_have_attribute("aria-invalid", "true")
+    soon(page.get_by_label("Forward by")).to_be_focused()
+    soon(page.get_by_label("Forward by")).to_have_accessible_description(wrong.inner_text())
+    page.get_by_label("Forward by").fill("36h")
+    soon(wrong).to_be_hidden()
+    page.get_by_label("Stop at").fill("2024-13-01")
+    page.get_by_role("button", name="Set", exact=True).click()
+    soon(page.locator("#clock-set .wrong")).to_have_text("'2024-13-01' is not a date that exists")
+    soon(shown).to_have_text("2024-03-05 21:00:00 UTC")
+    page.get_by_label("Stop at").fill("2024-03-06 21:00:00 UTC")  # as the page writes it
+    page.get_by_role("button", name="Set", exact=True).click()
+    soon(shown).to_have_text("2024-03-06 21:00:00 UTC")
     page.get_by_role("button", name="Machine’s time").click()
     soon(kind).to_have_text("runs")
     page.get_by_label("Forward by").fill("36h")
@@ -606,16 +725,19 @@ def test_the_curl_lines_run(tmp_path: Path, open_page: Opener) -> None:
     with MockServer(tmp_path, "refusing") as server:
         page = open_page(server)
         for name, expected in (("quotes", 1), ("spaces", 2), ("plain", 3)):
-            line = card(page, name).locator(".curl").inner_text()
+            curl = card(page, name).locator(".curl")
+            soon(curl).to_contain_text(f"@{name}")  # which is what differs
+            line = curl.get_attribute("title") or ""
             done = subprocess.run(
                 ["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=30, check=True
             )
             assert [item["id"] for item in json.loads(done.stdout)] == [expected]
         assert not (tmp_path / "hacked").exists()
-        for line in page.locator(".curl").all():
-            if "@refusing'" in line.inner_text() or "-i" in line.inner_text():
+        for curl in page.locator(".curl").all():
+            line = curl.get_attribute("title") or ""
+            if "@refusing'" in line or "-i" in line:
                 done = subprocess.run(
-                    ["bash", "-c", line.inner_text()], capture_output=True, timeout=30, check=True
+                    ["bash", "-c", line], capture_output=True, timeout=30, check=True
                 )
                 assert done.stdout.startswith(b"HTTP/1.1 403")
 
@@ -739,6 +861,11 @@ def test_on_a_phone(server: MockServer, open_page: Opener) -> None:
     pick = page.locator(".pick").nth(3)
     assert pick.evaluate("(pick) => pick.clientHeight < 40 && pick.title.length > 100")
     assert page.evaluate("document.documentElement.scrollWidth") == 320
+    tops = page.locator("#main > section").evaluate_all(
+        "(parts) => parts.map((part) => [part.getBoundingClientRect().top, part.id])"
+    )
+    order = ["now", "journal", "scenarios", "sessions-box", "clock"]
+    assert [id_ for _, id_ in tops] == [id_ for _, id_ in sorted(tops)] == order
 
 
 def test_forced_colours(server: MockServer, open_page: Opener) -> None:
@@ -762,10 +889,10 @@ def test_the_token(directory: Path, open_page: Opener) -> None:
         for wrong in ("another", "with späce"):
             field.fill(wrong)
             page.keyboard.press("Enter")
-            soon(page.locator("#token-said")).to_have_text("That is not the token of this mock.")
+            soon(page.locator("#ask .wrong")).to_have_text("That is not the token of this mock.")
             soon(field).to_have_value("")
         field.fill("the-token")
-        page.get_by_role("button", name="Let me in").click()
+        page.get_by_role("button", name="Sign in").click()
         card(page, "empty").get_by_role("button", name="Switch").click()
         soon(card(page, "empty")).to_have_attribute("aria-current", "true")
         assert server.active == "empty"

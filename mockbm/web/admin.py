@@ -26,6 +26,7 @@ from ..core.request import MAX_BODY, UnreadableBody, read_json
 from ..core.scenario import RELEASES, Scenario
 from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
+from ..endpoints import KINDS
 from ..endpoints.releases import STATUSES
 from . import page, schemas
 from .guard import Guard, current_mock, is_one_of_many
@@ -215,13 +216,24 @@ def list_scenarios() -> Values:
 @Call("GET", "/scenarios/<name>", schemas.Content)
 def show_scenario(name: str) -> Values:
     """One scenario, with its releases."""
+    active = current_mock().default.scenario
+    return _overview(current_mock().scenario(name), active) | _records(name, RELEASES)
+
+
+@Call("GET", "/scenarios/<name>/state", schemas.State)
+def show_scenario_state(name: str) -> Values:
+    """The records that a scenario has when it becomes active."""
+    return _records(name, *KINDS)
+
+
+def _records(name: str, *kinds: str) -> Values:
+    """Records of a scenario as a session would begin with them now."""
     scenario = current_mock().scenario(name)
     with current_mock().use(DEFAULT) as default:
-        clock, active = default.clock, default.scenario
+        clock = default.clock
     fresh = Session("", "", name, name, clock, clock.now())
     fresh.load(scenario)
-    releases = json.loads(fresh.table(RELEASES).select({}).body)
-    return _overview(scenario, active) | {"releases": releases}
+    return {kind: json.loads(fresh.table(kind).select({}).body) for kind in kinds}
 
 
 def _overview(scenario: Scenario, active: Scenario) -> Values:

@@ -203,7 +203,7 @@ def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, J
                 "application/json": {"schema": components.refer(parameters, json_schema.IN_JSON)},
                 "application/x-www-form-urlencoded": form,
                 "multipart/form-data": form,
-            }
+            },
         }
     return operations
 

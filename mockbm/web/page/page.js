@@ -1,27 +1,31 @@
-// The page asks the admin API once a second what there is, and shows it. Whatever comes from there
-// may hold anything at all, so it becomes text and attributes only: never HTML, never a script.
+// The page gets the state from the admin API once a second, and shows it. Whatever comes from there
+// may contain anything at all, so it becomes text and attributes only: never HTML, never a script.
 
 const HERE = new URL(".", location.href); // .../__admin/
 const PERIOD = 1000; // milliseconds from one look to the next
-const LOADED = 2000; // requests that are asked for, and filtered; a mock keeps 1,000 unless told
+const LOADED = 2000; // requests that are fetched, and filtered; a mock records 1,000 unless set up otherwise
 const SHOWN = 300; // of these, rows that there are at once
+const RECORDS = 200; // of a kind, rows that there are at once
+const FEW = 1000; // releases of a scenario whose records are read again with each look
 const STATUSES = ["active", "deployed", "canceled"];
 const TOKEN = "mockbm-token";
 const SESSION = "mockbm-session";
+const KINDS = ["releases", "builds", "deployments", "applications"];
 const NO_ANSWER = "no answer; is it still running?";
 
 const byId = (id) => document.getElementById(id);
 
 let token = sessionStorage.getItem(TOKEN);
 let chosen = sessionStorage.getItem(SESSION) ?? ""; // the session looked at; "" is the default one
-let choices = 0; // how often another one was chosen: what was asked before is not shown any more
+let choices = 0; // how often another one was chosen: older answers are not shown any more
 let loaded = null; // when the files were read that `scenarios` are of
 let scenarios = [];
 let active = null;
 let entries = []; // of the journal, oldest first
 let opened = null; // the session that was opened here and whose key is on the page
+let records = null; // what the dialog shows: the name of a scenario, and whether it is as it is now
 
-// ---- asking -------------------------------------------------------------------------------------
+// ---- calls --------------------------------------------------------------------------------------
 
 class Refusal extends Error {
   constructor(status, detail) {
@@ -41,16 +45,16 @@ async function call(method, path, body) {
     cache: "no-store",
   });
   if (answer.status === 204) return null;
-  const told = await answer.json().catch(() => ({ detail: `${answer.status}, and no JSON` }));
-  if (!answer.ok) throw new Refusal(answer.status, told.detail);
-  return told;
+  const found = await answer.json().catch(() => ({ detail: `${answer.status}, and no JSON` }));
+  if (!answer.ok) throw new Refusal(answer.status, found.detail);
+  return found;
 }
 
 /** The path of a call about the session that is looked at. */
 const own = (name, session = chosen) =>
   session ? `sessions/${encodeURIComponent(session)}/${name}` : name;
 
-/** Do what a button says, tell what came of it, and look at once. */
+/** Do what a button says, say that it is done, and look at once. */
 async function act(said, ...request) {
   try {
     await call(...request);
@@ -61,7 +65,7 @@ async function act(said, ...request) {
   return look();
 }
 
-/** Tell why a call failed; that the token is missing shows by itself. */
+/** Say why a call failed; that the token is missing shows by itself. */
 function sayTrouble(error) {
   if (error.status !== 401) say(trouble(error), true);
 }
@@ -90,7 +94,7 @@ async function lookOnce() {
     else if (error.status === 404 && chosen) leave();
     else connected(false, error);
   }
-  // A mock that is slow to answer, or far away, is asked less often; a hidden page asks nothing.
+  // A mock that is slow to answer, or far away, is called less often; a hidden page calls nothing.
   const pause = Math.min(Math.max(PERIOD, 4 * (performance.now() - begun)), 3 * PERIOD);
   if (!document.hidden && byId("ask").hidden) timer = setTimeout(look, pause);
 }
@@ -105,8 +109,8 @@ async function update(choice) {
     journalSince(entries, session),
   ]);
   if (health.loaded !== loaded) {
-    const told = (await call("GET", "scenarios")).scenarios;
-    scenarios = told.map(({ active: _, ...item }) => ({ ...item, key: JSON.stringify(item) }));
+    const found = (await call("GET", "scenarios")).scenarios;
+    scenarios = found.map(({ active: _, ...item }) => ({ ...item, key: JSON.stringify(item) }));
     loaded = health.loaded;
   }
   if (choice !== choices) return;
@@ -116,6 +120,7 @@ async function update(choice) {
   showActive();
   showCards();
   showClock(clock);
+  if (records?.isNow && active.releaseCount <= FEW) showRecords();
   if (news !== entries) {
     const last = entries.at(-1)?.number;
     entries = news;
@@ -123,8 +128,8 @@ async function update(choice) {
   } else if (!entries.length) showEntries();
 }
 
-/** The journal, or `known` itself where nothing is new. It is asked for from the last known entry
- * on: where that one is not the first to come, the journal was emptied, begun anew or overrun. */
+/** The journal, or `known` itself where nothing is new. It is fetched from the last known entry
+ * on: where that one does not come first, the journal was emptied, has restarted or was overrun. */
 async function journalSince(known, session) {
   const last = known.at(-1);
   const path = own(`requests?count=${LOADED}`, session);
@@ -171,14 +176,14 @@ function setText(node, text) {
 /** Show one element for each item, keeping those that are there: so that nobody loses the focus or
  * an open row because something else has changed. `build` makes {node, update?} of an item. */
 function keep(parent, items, keyOf, build) {
-  const before = parent.kept ?? new Map();
+  const before = parent.shown ?? new Map();
   const after = new Map();
   for (const item of items) {
     const key = keyOf(item);
     const shown = before.get(key) ?? build(item);
-    const told = shown.update && JSON.stringify(item);
-    if (shown.told !== told) shown.update(item);
-    shown.told = told;
+    const values = shown.update && JSON.stringify(item);
+    if (shown.values !== values) shown.update(item);
+    shown.values = values;
     after.set(key, shown);
   }
   for (const [key, shown] of before) if (!after.has(key)) shown.node.remove();
@@ -187,8 +192,11 @@ function keep(parent, items, keyOf, build) {
     if (node === next) next = next.nextElementSibling;
     else parent.insertBefore(node, next);
   }
-  parent.kept = after;
+  parent.shown = after;
 }
+
+/** A date and time, as the page writes all of them. */
+const moment = (text) => `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
 
 const inDigits = (count) => count.toLocaleString("en");
 const counted = (count, word) => `${inDigits(count)} ${word}${count === 1 ? "" : "s"}`;
@@ -231,8 +239,9 @@ function showHealth(health) {
   byId("ask").hidden = true;
   byId("main").hidden = false;
   byId("parts").hidden = false;
-  const since = new Date(Date.now() - health.uptime * 1000).toLocaleString();
-  setText(byId("about"), `${health.version} at ${location.host}, since ${since}`);
+  const since = moment(new Date(Date.now() - health.uptime * 1000).toISOString());
+  const where = `${health.version} at ${location.host}, since ${since}`;
+  setText(byId("about"), `A mock of BuildMaster’s Release & Build API, ${where}`);
   byId("problems").hidden = !health.problems.length;
   const build = (text) => ({ node: alien(text, "li") });
   keep(byId("problem-list"), health.problems, (text) => text, build);
@@ -248,7 +257,7 @@ function showSessions(health, others) {
   byId("now-title").title = name; // it is cut after one line
   const place = chosen && ` in \u2068${name}\u2069`; // its direction ends where it ends
   document.title = `${active.name}${place} · mockbm`;
-  if (!items.some((item) => item.id === opened)) showKey(null);
+  if (!items.some((item) => item.id === opened?.id)) showKey(null);
   reveal(byId("sessions"));
 }
 
@@ -256,7 +265,7 @@ function showSessions(health, others) {
 function reveal(list) {
   if (list.revealed === chosen) return;
   list.revealed = chosen;
-  const { node } = list.kept.get(chosen) ?? {};
+  const { node } = list.shown.get(chosen) ?? {};
   if (!node) return;
   const least = node.offsetTop + node.offsetHeight - list.clientHeight;
   list.scrollTop = Math.min(Math.max(list.scrollTop, least), node.offsetTop);
@@ -296,31 +305,25 @@ function choose(id) {
 }
 
 /** Open a session that begins as the page looks now, and look at it. */
-async function openSession() {
-  const field = byId("open-label");
+async function openSession(label) {
   const scenario = listed()?.name; // else the mock takes the one that it began with
-  try {
-    const session = await call("POST", "sessions", { label: field.value.trim(), scenario });
-    field.value = "";
-    showKey(session);
-    say(`${nameOf(session)} is open`);
-    choose(session.id);
-  } catch (error) {
-    sayTrouble(error);
-    look();
-  }
+  const session = await call("POST", "sessions", { label: label.trim(), scenario });
+  byId("open-label").value = "";
+  showKey(session);
+  say(`${nameOf(session)} is open`);
+  choose(session.id);
 }
 
-/** The key of a session is told to whoever opens it, and never again. */
+/** The key of a session is shown when it is opened, and never again. */
 function showKey(session) {
-  opened = session?.id ?? null;
+  opened = session;
   const box = byId("opened");
   box.hidden = !session;
   if (!session) return box.replaceChildren();
   const name = nameOf(session);
   const key = make("code", {}, session.apiKey);
-  const text = make("p", {}, "The key of ", alien(name), ", told only now: ", key);
-  const { line, copy } = curl(session.apiKey, name);
+  const text = make("p", {}, "The key of ", alien(name), ", shown only now: ", key);
+  const { line, copy } = shellLine(releasesWith(session.apiKey), `curl line of ${name}`);
   const hide = button("Hide", () => {
     byId("open-label").focus(); // the button is about to go
     showKey(null);
@@ -329,11 +332,11 @@ function showKey(session) {
 }
 
 function leave() {
-  say("That session has ended; this is the default one again.", true);
+  say("That session has ended; this is the default one.", true);
   choose("");
 }
 
-/** The active scenario as it stands in the list; one that was given over HTTP does not. */
+/** The active scenario as the list has it; one that was sent over HTTP is not there. */
 const listed = () => scenarios.find((item) => item.name === active?.name);
 
 function showActive() {
@@ -342,7 +345,7 @@ function showActive() {
   setText(byId("now-name"), name);
   setText(byId("nav-name"), name);
   setText(byId("now-what"), description);
-  byId("anew").hidden = !item;
+  byId("restart").hidden = !item;
   const holds = item ? { ...item, chosen } : active;
   keep(byId("now-holds"), [holds], (one) => JSON.stringify(one), buildHolds);
   const seconds = run && (lasting(Math.floor(run.seconds)) || "0 s");
@@ -357,14 +360,16 @@ function showActive() {
   keep(byId("changes"), numbered(changes.map(asChange)), keyOf, buildChange);
 }
 
-/** What the active scenario holds, and the line that asks it. */
+/** What the active scenario has, and the line that requests it. */
 function buildHolds(item) {
   if (!item.key) {
-    const releases = counted(item.releaseCount, "release");
-    return { node: make("p", {}, `Given over HTTP, it has no file; ${releases}.`) };
+    const text = `Sent over HTTP, it has no file; ${counted(item.releaseCount, "release")}. `;
+    return { node: make("p", {}, text, recordsButton(item.name)) };
   }
-  const node = make("div", {}, holdings(item));
-  // Without a pin, so that it moves the counters beside it. A session's own key is not known here.
+  const has = holdings(item);
+  has.lastElementChild.append(recordsButton(item.name));
+  const node = make("div", {}, has);
+  // Without a pin, so that it moves the counters above. A session's own key is not known here.
   if (!item.chosen) {
     const { line, copy } = curlOf(item, false);
     node.append(make("div", { className: "line" }, line, copy));
@@ -405,11 +410,11 @@ function buildChange(item) {
 }
 
 function showClock(clock) {
-  setText(byId("clock-now"), clock.now.replace("T", " ").replace(/\.\d+Z/, " UTC"));
+  setText(byId("clock-now"), moment(clock.now));
   const now = Date.parse(clock.now.replace(/(\.\d{3})\d*Z/, "$1Z"));
   const ahead = Math.round((now - Date.now()) / 1000);
   const runs = ahead > 2 ? `runs, ${lasting(ahead)} ahead` : "runs";
-  setText(byId("clock-kind"), clock.set ? "stands still" : runs);
+  setText(byId("clock-kind"), clock.set ? "stopped" : runs);
 }
 
 // ---- scenarios ----------------------------------------------------------------------------------
@@ -430,25 +435,34 @@ function buildCard(item) {
   const { name } = item;
   const title = `card-${name}`; // of letters, digits and ._- only: so are names of scenarios
   const badge = make("span", { className: "badge" }, "active");
-  const begin = () => act(`${name} is now active`, "PUT", own("scenario"), { name });
+  const begin = () => act(startedText(name), "PUT", own("scenario"), { name });
   const use = button("", begin, { className: "main", "aria-describedby": title });
   const head = make("h3", { id: title }, alien(name));
   const node = make("li", { className: "card", "aria-labelledby": title });
-  node.append(make("div", { className: "title" }, head, badge));
+  node.append(make("div", { className: "title" }, head, badge, recordsButton(name)));
   const what = alien(item.description, "p", "what");
   what.title = item.description; // it is cut after two lines
-  const { line, copy } = curlOf(item, true);
+  const { key, line, copy } = curlOf(item, true);
+  line.textContent = `key ${key}`; // all that differs between the cards
   node.append(what, holdings(item), line, make("div", { className: "row" }, use, copy));
   const update = (now) => {
     node.classList.toggle("is-active", now.active);
     node.setAttribute("aria-current", now.active);
     badge.hidden = !now.active;
-    setText(use, now.active ? "Begin anew" : "Switch");
+    setText(use, now.active ? "Restart" : "Switch");
   };
   return { node, update };
 }
 
-/** The picture of what a scenario holds, and the same in numbers and names. */
+const startedText = (name) => (name === active.name ? `${name} is restarted` : `${name} is now active`);
+
+const recordsButton = (name) =>
+  button("Records", () => openRecords(name), {
+    className: "link",
+    "aria-label": `Records of ${name}`,
+  });
+
+/** The picture of what a scenario has, and the same in numbers and names. */
 function holdings(item) {
   const facts = make("div", {}, counts(item), applications(item));
   return make("div", { className: "holds" }, picture(item), facts);
@@ -512,35 +526,68 @@ function applications({ applications: all, applicationCount }) {
   return make("p", { className: "names muted" }, ...list, more);
 }
 
-/** The line that asks a scenario, and a button that copies it.
- * isPinned: asks it whatever is active, by the scenario's name behind the key. */
+/** The line that requests the releases of a scenario, and a button that copies it.
+ * isPinned: whatever is active, by the scenario's name behind the key. */
 function curlOf({ name, apiKeys }, isPinned) {
   const keys = apiKeys.map((key) => (isPinned ? `${key}@${name}` : key));
-  if (!keys.length) return curl(isPinned ? `abc12345@${name}` : "abc12345", name, "-i "); // a 403
-  return curl(keys.find((key) => /^[!-~]+$/.test(key)) ?? keys[0], name);
+  const refused = isPinned ? `abc12345@${name}` : "abc12345"; // a 403
+  const key = keys.find((one) => /^[!-~]+$/.test(one)) ?? keys[0] ?? refused;
+  const line = releasesWith(key, keys.length ? "" : "-i ");
+  return { key, ...shellLine(line, `curl line of ${name}`) };
 }
 
-function curl(key, name, options = "") {
-  const url = new URL("../api/releases", HERE).href; // where the mock is for whoever sees the page
-  const inHeader = /^[!-~]+$/.test(key);
-  const text = inHeader
-    ? `curl -sS ${options}-H ${quoted(`X-ApiKey: ${key}`)} ${quoted(url)}`
-    : `curl -sS ${options}${quoted(`${url}?key=${encodeURIComponent(key)}`)}`;
+/** The shell line that requests all releases. */
+function releasesWith(key, options = "") {
+  const url = new URL("../api/releases", HERE); // where the mock is for who sees the page
+  return `curl -sS ${options}${withKey(url, key)}`;
+}
+
+/** A key as a header, or in the URL where a header cannot have it, and the URL. */
+function withKey(url, key) {
+  if (/^[!-~]+$/.test(key)) return `-H ${quoted(`X-ApiKey: ${key}`)} ${quoted(url.href)}`;
+  return quoted(`${url.href}${url.search ? "&" : "?"}key=${encodeURIComponent(key)}`);
+}
+
+/** The shell line that repeats a request of the journal, which does not have its key. */
+function repeated({ method, path, parameters, places, scenario }) {
+  const sent = (place) => Object.entries(parameters).filter(([name]) => places[name] === place);
+  const url = new URL(`..${path.split("/").map(encodeURIComponent).join("/")}`, HERE);
+  url.search = new URLSearchParams(sent("query"));
+  const [json, form] = [sent("JSON"), sent("form")];
+  const isPlain = method === "GET" && !json.length && !form.length;
+  let line = `curl -sS ${method === "HEAD" ? "-I " : isPlain ? "" : `-X ${method} `}`;
+  for (const pair of form) line += `--data-urlencode ${quoted(pair.join("="))} `;
+  if (json.length) {
+    const body = quoted(JSON.stringify(Object.fromEntries(json)));
+    line += `-H 'Content-Type: application/json' -d ${body} `;
+  }
+  return line + withKey(url, keyFor(scenario));
+}
+
+/** A key with which a request gets to a scenario, in the session that is looked at. */
+function keyFor(scenario) {
+  if (chosen) return opened?.id === chosen ? opened.apiKey : "KEY";
+  const [key] = scenarios.find((item) => item.name === scenario)?.apiKeys ?? [];
+  return `${key ?? "abc12345"}${scenario === active.name ? "" : `@${scenario}`}`;
+}
+
+/** A line for a shell, and a button that copies it. */
+function shellLine(text, what) {
   const line = make("code", { className: "curl", title: text }, text);
-  const said = `The curl line of ${name} is copied`;
-  const label = { "aria-label": `Copy curl of ${name}` };
-  return { line, copy: button("Copy curl", () => copyText(line, said), label) };
+  const copied = () => copyText(line, text, `The ${what} is copied`);
+  return { line, copy: button("Copy curl", copied, { "aria-label": `Copy curl: ${what}` }) };
 }
 
 /** In quotes in which a shell leaves every letter as it is. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-async function copyText(node, said) {
+async function copyText(node, text, said) {
   try {
-    await navigator.clipboard.writeText(node.textContent);
+    await navigator.clipboard.writeText(text);
     say(said);
   } catch {
     // No clipboard on a plain HTTP page that is not of this machine, or not allowed.
+    node.textContent = text;
     getSelection().selectAllChildren(node);
     if (document.execCommand("copy")) say(said);
     else say("It is selected; copy it with Ctrl-C.");
@@ -596,7 +643,7 @@ function buildEntry(entry, isNew) {
     asked.append(" ", alien(`${name}=${value}`, "code"));
   }
   const head = make("summary", {});
-  head.append(make("time", { title: entry.time }, entry.time.slice(11, 19)));
+  head.append(make("time", { title: moment(entry.time) }, entry.time.slice(11, 19)));
   const status = entry.status ? `${entry.status}` : "none";
   head.append(make("span", { className: `status ${kind}` }, status));
   const answer = read(entry);
@@ -607,7 +654,7 @@ function buildEntry(entry, isNew) {
   head.append(asked, alien(entry.scenario, "span", "from muted"));
   if (came && isLong) head.append(came);
   if (gist !== entry.explanation) {
-    // What is in quotes was sent or stands in a file; in Hebrew, say, it must not turn the rest.
+    // What is in quotes was sent or is in a file; in Hebrew, say, it must not turn the rest.
     const parts = entry.explanation.split(/('[^']*')/);
     const texts = parts.map((text, place) => (place % 2 ? alien(text) : text));
     head.append(make("span", { className: "why muted", dir: "ltr" }, ...texts));
@@ -617,7 +664,7 @@ function buildEntry(entry, isNew) {
   return { node: make("li", { className: isNew ? "new" : "" }, row) };
 }
 
-/** What is known of the body of an answer: the bytes that the journal kept, and its JSON. */
+/** What is known of the body of an answer: the bytes that the journal has, and its JSON. */
 function read({ answer, size }) {
   const bytes = new TextEncoder().encode(answer).length;
   const isWhole = bytes === size;
@@ -646,15 +693,16 @@ function gistOf({ status, count, answer, size, path }, { isWhole, json }) {
 
 function details(entry, answer) {
   const list = make("dl");
-  const tell = (name, ...what) => list.append(make("dt", {}, name), make("dd", {}, ...what));
-  tell("Answer", ...answerOf(entry, answer));
+  const add = (name, ...what) => list.append(make("dt", {}, name), make("dd", {}, ...what));
+  add("Answer", ...answerOf(entry, answer));
   const places = Object.entries(entry.places).map(([name, place]) => `${name}: ${place}`);
-  if (places.length) tell("Sent in", alien(places.join(", ")));
-  if (entry.ignored.length) tell("Ignored", alien(entry.ignored.join(", ")));
-  if (entry.notes.length) tell("Notes", alien(entry.notes.join("; ")));
+  if (places.length) add("Sent in", alien(places.join(", ")));
+  if (entry.ignored.length) add("Ignored", alien(entry.ignored.join(", ")));
+  if (entry.notes.length) add("Notes", alien(entry.notes.join("; ")));
   const { number, time, revision } = entry;
   const took = `${(entry.duration * 1000).toFixed(1)} ms`;
-  tell("Request", `#${number} at ${time}, answered in ${took}, revision ${revision}`);
+  add("Request", `#${number} at ${moment(time)}, answered in ${took}, revision ${revision}`);
+  add("Repeat", ...Object.values(shellLine(repeated(entry), `curl line of request ${number}`)));
   return list;
 }
 
@@ -669,15 +717,86 @@ function answerOf({ number, status, answer, size }, { bytes, isWhole, json }) {
   const all = counted(size, "byte");
   const much = isWhole ? all : `the first ${inDigits(bytes)} of ${all}`;
   const said = isWhole ? "The answer is copied" : "The beginning of the answer is copied";
-  const copy = button("Copy", () => copyText(shown, said), { "aria-label": "Copy the answer" });
+  const copy = button("Copy", () => copyText(shown, text, said), { "aria-label": "Copy the answer" });
   return [make("div", { className: "much" }, much, copy), shown];
 }
+
+// ---- records ------------------------------------------------------------------------------------
+
+/** Show the records of a scenario: as they are now where it is active, or else as they begin. */
+function openRecords(name) {
+  records = { name, isNow: name === active.name };
+  byId("record-lists").replaceChildren();
+  byId("records").showModal();
+  return showRecords();
+}
+
+async function showRecords() {
+  const { name } = records;
+  const isNow = records.isNow && name === active.name;
+  const wanted = records;
+  try {
+    const path = isNow ? own("state") : `scenarios/${encodeURIComponent(name)}/state`;
+    const found = await call("GET", path);
+    if (records === wanted) KINDS.forEach((kind) => showKind(kind, found[kind]));
+  } catch (error) {
+    sayTrouble(error);
+  }
+  setText(byId("records-of"), name);
+  byId("records-when").hidden = name !== active.name || !listed();
+  byId("records-now").setAttribute("aria-pressed", isNow);
+  byId("records-first").setAttribute("aria-pressed", !isNow);
+}
+
+/** What a record is, in a few words. */
+const GISTS = {
+  releases: (one) => [one.applicationName, one.number, one.name === one.number ? "" : one.name],
+  builds: (one) => [one.applicationName, one.releaseNumber, `build ${one.number}`],
+  deployments: (one) => [
+    ...[one.applicationName, one.releaseNumber, `build ${one.buildNumber}`],
+    `to ${one.pipelineStageName}`,
+  ],
+  applications: (one) => [one.name, one.groupName],
+};
+
+function showKind(kind, found) {
+  const before = byId(`records-${kind}`);
+  const list = before ?? make("ol", { id: `records-${kind}`, className: "rows" });
+  if (!before) byId("record-lists").append(make("h3", { id: `${list.id}-title` }), list);
+  const more = found.length > RECORDS ? `, the first ${RECORDS} shown` : "";
+  setText(byId(`${list.id}-title`), `${counted(found.length, kind.slice(0, -1))}${more}`);
+  const build = (record) => buildRecord(kind, record, before !== null);
+  keep(list, found.slice(0, RECORDS), JSON.stringify, build);
+}
+
+/** isNew: it is there, or as it is, only since the dialog was opened. */
+function buildRecord(kind, record, isNew) {
+  const head = make("summary", {}, make("code", { className: "muted" }, `${record.id}`));
+  const texts = GISTS[kind](record).filter(Boolean);
+  head.append(make("span", {}, ...texts.flatMap((text) => [alien(text), " "])));
+  const status = record.status ?? (record.active === false ? "inactive" : "");
+  if (status) head.append(alien(status, "span", "badge"));
+  const row = make("details", {}, head);
+  const whole = () => row.append(alien(JSON.stringify(record, null, 2), "pre"));
+  row.addEventListener("toggle", whole, { once: true });
+  return { node: make("li", { className: isNew ? "new" : "" }, row) };
+}
+
+for (const [id, isNow] of [["records-first", false], ["records-now", true]]) {
+  byId(id).onclick = () => {
+    records = { ...records, isNow };
+    byId("record-lists").replaceChildren();
+    showRecords();
+  };
+}
+byId("records-close").onclick = () => byId("records").close();
+byId("records").onclose = () => (records = null);
 
 // ---- the token, and what else people do ---------------------------------------------------------
 
 function askForToken() {
   const form = byId("ask");
-  if (token !== null) setText(byId("token-said"), "That is not the token of this mock.");
+  if (token !== null) setText(byId("ask-wrong"), "That is not the token of this mock.");
   token = null;
   sessionStorage.removeItem(TOKEN);
   byId("main").hidden = true;
@@ -690,41 +809,71 @@ function askForToken() {
   }
 }
 
+/** Let a form do something with its field; what is wrong with that is said in the form. */
 function onSubmit(id, what) {
-  byId(id).addEventListener("submit", (event) => {
+  const form = byId(id);
+  const [field, wrong] = [form.querySelector("input"), form.querySelector(".wrong")];
+  wrong.id = `${id}-wrong`;
+  field.setAttribute("aria-describedby", wrong.id);
+  const mark = (text) => {
+    setText(wrong, text);
+    field.setAttribute("aria-invalid", text !== "");
+  };
+  field.oninput = () => mark("");
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    what();
+    mark("");
+    try {
+      await what(field.value, mark);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.status === 401) sayTrouble(error);
+      else {
+        mark(error.message.replace(/^\w+: /, "")); // without the name that the field has in the call
+        field.focus();
+      }
+    }
+    look();
   });
 }
 
-onSubmit("ask", () => {
-  const field = byId("token");
-  token = field.value;
-  field.value = "";
+onSubmit("ask", (value) => {
+  byId("token").value = "";
+  token = value;
   // A header carries plain letters only, and so does every token that can be right.
-  if (!/^[!-~]+$/.test(token)) return askForToken();
-  sessionStorage.setItem(TOKEN, token);
-  return look();
+  if (/^[!-~]+$/.test(token)) sessionStorage.setItem(TOKEN, token);
+  else askForToken();
 });
-onSubmit("clock-set", () => {
-  const now = byId("clock-to").value;
-  return act("The clock stands still", "PUT", own("clock"), { now });
+onSubmit("clock-set", async (value) => {
+  await call("PUT", own("clock"), { now: value.replace(/ *UTC$/i, "Z") });
+  say("The clock is stopped");
 });
-onSubmit("clock-advance", () => {
-  const advance = byId("clock-by").value;
-  return act("The clock is put forward", "PUT", own("clock"), { advance });
+onSubmit("clock-advance", async (advance) => {
+  await call("PUT", own("clock"), { advance });
+  say("The clock is put forward");
 });
 byId("clock-release").onclick = () => act("The clock runs", "DELETE", own("clock"));
 onSubmit("open", openSession);
-byId("anew").onclick = () => {
+byId("restart").onclick = () => {
   const { name } = active;
-  return act(`${name} begins anew`, "PUT", own("scenario"), { name });
+  return act(startedText(name), "PUT", own("scenario"), { name });
 };
-byId("reset").onclick = () => act("All is as at the start", "POST", own("reset"));
+byId("reset").onclick = () => act("The session is reset", "POST", own("reset"));
 byId("clear").onclick = () => act("The journal is empty", "DELETE", own("requests"));
-byId("reload").onclick = () => act("The files are read again", "POST", "reload");
+byId("reload").onclick = () => act("The files are read", "POST", "reload");
 byId("search").oninput = showCards;
 byId("filter").oninput = () => showEntries();
 byId("status").onchange = () => showEntries();
+
+/** On a narrow screen, what is active and the journal come before the many cards. */
+const narrow = matchMedia("(max-width: 999.9px)");
+function arrange() {
+  const ids = narrow.matches
+    ? ["now", "journal", "scenarios", "sessions-box", "clock"]
+    : ["scenarios", "now", "sessions-box", "clock", "journal"];
+  byId("main").append(...ids.map(byId));
+}
+narrow.onchange = arrange;
+arrange();
+
 document.addEventListener("visibilitychange", () => document.hidden || look());
 look();
