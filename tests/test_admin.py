@@ -53,6 +53,21 @@ def test_shows_one_scenario_with_its_releases(server: MockServer) -> None:
     assert (shown["order"], shown["active"]) == ("newest-first", False)
 
 
+def test_shows_the_records_that_a_scenario_begins_with(server: MockServer) -> None:
+    """All kinds of records come as a session has them right after a switch to the scenario."""
+    shown = admin(server, "GET", "/scenarios/release-train/state").json()
+    assert {kind: len(records) for kind, records in shown.items()} == {
+        "applications": 2,
+        "releases": 5,
+        "builds": 9,
+        "deployments": 4,
+    }
+    server.use("release-train")
+    assert admin(server, "GET", "/state").json() == shown
+    unknown = admin(server, "GET", "/scenarios/release-trains/state")
+    assert (unknown.status_code, unknown.json()["nearest"]) == (404, "release-train")
+
+
 def test_switch_and_reset(server: MockServer) -> None:
     """A switch changes what is active, a reset brings back what the start had."""
     switched = admin(server, "PUT", "/scenario", json={"name": "empty"})

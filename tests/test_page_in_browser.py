@@ -681,6 +681,11 @@ def test_the_clock(server: MockServer, open_page: Opener) -> None:
     page.get_by_label("Stop at").fill("2024-13-01")
     page.get_by_role("button", name="Set", exact=True).click()
     soon(page.locator("#clock-set .wrong")).to_have_text("'2024-13-01' is not a date that exists")
+    page.get_by_label("Stop at").fill("noon")
+    page.keyboard.press("Enter")
+    soon(page.locator("#clock-set .wrong")).to_have_text(
+        "'noon' is not a date; write it like 2024-03-04 or 2024-03-04 09:00:00"
+    )
     soon(shown).to_have_text("2024-03-05 21:00:00 UTC")
     page.get_by_label("Stop at").fill("2024-03-06 21:00:00 UTC")  # as the page writes it
     page.get_by_role("button", name="Set", exact=True).click()

@@ -366,14 +366,16 @@ function buildHolds(item) {
     const text = `Sent over HTTP, it has no file; ${counted(item.releaseCount, "release")}. `;
     return { node: make("p", {}, text, recordsButton(item.name)) };
   }
-  const has = holdings(item);
-  has.lastElementChild.append(recordsButton(item.name));
-  const node = make("div", {}, has);
+  const node = make("div", {}, holdings(item));
+  const row = make("div", { className: "row" });
   // Without a pin, so that it moves the counters above. A session's own key is not known here.
   if (!item.chosen) {
     const { line, copy } = curlOf(item, false);
-    node.append(make("div", { className: "line" }, line, copy));
+    node.append(line);
+    row.append(copy);
   }
+  row.append(recordsButton(item.name));
+  node.append(row);
   return { node };
 }
 
@@ -828,13 +830,17 @@ function onSubmit(id, what) {
     } catch (error) {
       if (!(error instanceof Refusal) || error.status === 401) sayTrouble(error);
       else {
-        mark(error.message.replace(/^\w+: /, "")); // without the name that the field has in the call
+        mark(inOwnWords(error.message));
         field.focus();
       }
     }
     look();
   });
 }
+
+/** What a call says of its body, without the field's name there, and with dates as they are here. */
+const inOwnWords = (text) =>
+  text.replace(/^\w+: /, "").replace(/ or 2024-03-04T.*/, " or 2024-03-04 09:00:00");
 
 onSubmit("ask", (value) => {
   byId("token").value = "";
