@@ -498,12 +498,15 @@ def test_clients_that_vanish_leave_no_traces(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
-def test_who_calls_is_not_what_a_header_says(busy: MockServer) -> None:
-    """The guard of the admin API looks at the socket, whatever a client forwards."""
+@pytest.mark.parametrize("address", [b"192.0.2.1", b"127.0.0.1"])
+def test_who_calls_is_not_what_a_header_says(busy: MockServer, address: bytes) -> None:
+    """Whatever address a client forwards, its call is then not local to the admin API."""
     admin = b"GET /__admin/scenario HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     with connected(busy.port) as connection:
-        connection.send(admin + b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\r\n")
+        connection.send(admin + b"\r\n")
         assert connection.answer().status == 200
+        connection.send(admin + b"X-Forwarded-For: " + address + b"\r\n\r\n")
+        assert connection.answer().status == 403
 
 
 def test_what_is_not_described_is_found(server: MockServer, described: Described) -> None:
