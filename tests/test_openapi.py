@@ -193,6 +193,59 @@ def test_clocks_are_as_described(
     requests.delete(f"{shared.url}/__admin/clock", timeout=10).raise_for_status()
 
 
+SAID = [
+    ("get", "/api/releases", {}, True),
+    ("get", "/api/releases", {"releaseId": "2147483647", "status": "active"}, True),
+    ("get", "/api/releases", {"releaseId": "2147483648"}, False),
+    ("get", "/api/releases", {"releaseId": "2.0"}, False),
+    ("get", "/api/releases", {"releaseId": "1", "releaseName": "x"}, False),
+    ("get", "/api/releases", {"releaseId": "1", "releaseName": ""}, True),
+    ("get", "/api/releases", {"unknown": "1"}, False),
+    ("get", "/__admin/requests", {"method": "get", "count": "1"}, True),
+    ("get", "/__admin/requests", {"count": "-1"}, False),
+    ("get", "/__admin/requests", {"counts": "1"}, False),
+    ("post", "/api/releases", {"releaseId": 2.0}, True),
+    ("post", "/api/releases", {"releaseId": 2.5}, False),
+    ("post", "/api/releases", {"releaseId": "2.0"}, False),
+    ("post", "/api/releases", {"applicationId": 1, "applicationName": "x"}, False),
+    ("post", "/api/releases", {"applicationId": 1, "applicationName": None}, True),
+    ("post", "/api/releases", {"unknown": 1}, False),
+    ("post", "/api/releases/create", {"releaseNumber": "9", "pipelineName": "R"}, False),
+    ("post", "/api/releases/cancel", {"applicationId": 1}, False),
+    ("post", "/api/releases/cancel", {"releaseNumber": "1.0.0"}, False),
+    ("post", "/api/releases/cancel", {"releaseNumber": "1.0.0", "applicationId": 2}, True),
+    ("post", "/api/releases/builds/deploy", {"buildNumber": "1"}, False),
+    ("post", "/api/releases/builds/create", {"applicationId": 1}, False),
+    ("post", "/api/releases/builds/create", {"applicationId": 1, "pipelineName": "R"}, True),
+    ("put", "/__admin/scenario", {"$schema": "x", "releases": []}, True),
+    ("put", "/__admin/scenario", {"extends": "single", "remove": [1.0]}, True),
+    ("put", "/__admin/clock", {"now": "2024-02-29 09:00"}, True),
+    ("put", "/__admin/clock", {"now": "2023-02-29 09:00"}, False),
+    ("put", "/__admin/clock", {"now": "1899-12-31"}, False),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "values", "is_taken"), SAID)
+def test_what_is_refused_is_described(
+    server: MockServer, document: Any, method: str, path: str, values: Any, is_taken: bool
+) -> None:
+    """The document says which values go together, are needed, and exist, as the mock has it."""
+    operation = document["paths"][path][method]
+    if method == "get":
+        (query,) = operation["parameters"]
+        assert (query["style"], query["explode"]) == ("form", True)
+        schema, sent = query["schema"], {"params": values}
+        assert schema["additionalProperties"] is False
+    else:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        sent = {"json": values}
+    shape = {**schema, "components": document["components"]}
+    assert jsonschema_rs.Draft202012Validator(shape).is_valid(values) == is_taken
+    headers = {"X-ApiKey": server.api_key}
+    answer = requests.request(method, server.url + path, headers=headers, timeout=10, **sent)
+    assert answer.status_code == (200 if is_taken else 400), answer.text
+
+
 def test_a_post_takes_the_query_of_a_get(document: Any, shared: MockServer) -> None:
     """Filters in the query of a POST work, which its description says; its query is not listed."""
     post = document["paths"]["/api/releases"]["post"]

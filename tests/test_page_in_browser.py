@@ -627,7 +627,9 @@ def test_a_session_that_cannot_open(directory: Path, open_page: Opener) -> None:
         server.open_session()
         page = open_page(server)
         page.get_by_role("button", name="Open a session").click()
-        soon(page.locator("#open .wrong")).to_contain_text("there are 1 sessions, and no more are")
+        soon(page.locator("#open .wrong")).to_have_text(
+            "1 session may be open, and no more; end one, or start the mock with a higher limit"
+        )
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="no curl or bash")

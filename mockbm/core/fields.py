@@ -64,7 +64,7 @@ _IN_32_BITS = "|".join(
         *("[0-9]{1,9}", _MOST),
     ]
 )
-"""The digits of integers, for what reads only patterns."""
+"""The digits of integers, for what reads only patterns; but for the least of all."""
 
 
 class Integer(Value[int]):

@@ -290,8 +290,8 @@ class Mock:
         session = self._fresh(session_id(key), label, start)
         if not self.store.add(session, self.max_sessions):
             raise RuntimeError(
-                f"there are {self.max_sessions} sessions, and no more are allowed; end some "
-                "with DELETE, or start the mock with a higher limit"
+                f"{plural(self.max_sessions, 'session')} may be open, and no more; end one, or "
+                "start the mock with a higher limit"
             )
         session.log("opened", f"opened in {start.name}", scenario=start.name)
         return LocalSession(self, session.id, key)

@@ -371,6 +371,7 @@ function buildHolds(item) {
   // Without a pin, so that it moves the counters above. A session's own key is not known here.
   if (!item.chosen) {
     const { line, copy } = curlOf(item, false);
+    copy.className = "link";
     node.append(line);
     row.append(copy);
   }
