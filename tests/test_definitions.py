@@ -153,6 +153,12 @@ FAULTS = [
         "a null and a filter of its group",
         with_fault("when: {applicationId: 1, applicationName: }", "delay: 1s"),
     ),
+    served("of another endpoint", with_fault("when: {endpoint: create}", "delay: 1s")),
+    served(
+        "of another endpoint, with its parameters",
+        with_fault("when: {endpoint: builds/deployments, status: pending}", "delay: 1s"),
+    ),
+    served("of Get Releases by its name", with_fault("when: {endpoint: Releases}", "delay: 1s")),
     served("none", "releases: []\nfaults: []\n"),
 ]
 

@@ -193,7 +193,7 @@ def properties(kind: str) -> list[str]:
         "release": release,
         "canceled": release,
         "change": release["changes"]["items"]["properties"],
-        "filter": fault["when"]["properties"],
+        "filter": fault["when"]["then"]["properties"],
         "respond": fault["respond"]["properties"],
         "delay": fault["delay"]["anyOf"][1]["properties"],
     }

@@ -308,7 +308,8 @@ class When(fields.Field[tuple[str, dict[str, Any]]]):
 
     def __init__(self, endpoints: Mapping[str, ParameterSchema], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.endpoints = endpoints
+        # Of what a request must have, a fault may see all that have it.
+        self.endpoints = {path: type(each)(partial=True) for path, each in endpoints.items()}
         self.default = next(iter(endpoints))
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[str, dict[str, Any]]:
@@ -326,7 +327,14 @@ class When(fields.Field[tuple[str, dict[str, Any]]]):
         return endpoint, {name: fold(value) for name, value in loaded.items()}
 
     def json_schema(self, place: Place) -> JsonSchema:
-        return object_schema(self.endpoints[self.default], place)
+        names = ", ".join(map(endpoint_name, self.endpoints))
+        endpoint = Text().json_schema(place) | {"description": f"One of {names}."}
+        return {
+            "type": "object",
+            "properties": {"endpoint": endpoint},
+            "if": {"not": {"required": ["endpoint"]}},
+            "then": object_schema(self.endpoints[self.default], place),
+        }
 
     def _path(self, name: object) -> str:
         """The path of an endpoint that is written as a part of it, such as `builds/deploy`."""

@@ -452,7 +452,8 @@ class ParameterSchema(NamedSchema):
 
     @cached_property
     def _required(self) -> frozenset[str]:
-        return frozenset(name for name, field in self.load_fields.items() if field.required)
+        required = (name for name, field in self.load_fields.items() if field.required)
+        return frozenset(() if self.partial else required)
 
     def read(self, values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
         """The values as their fields load them, in their order; null counts as left out.
