@@ -227,7 +227,7 @@ TABLE = [
             f"compressed with gzip, {kind}",
             "body: compressed with gzip; Content-Encoding is not read, so send it as it is\n",
             "",
-            gzip.compress(b'{"status": "active"}'),
+            gzip.compress(b'{"status": "active"}', mtime=0),
             {**headers, "Content-Encoding": "gzip"},
             "POST",
         )

@@ -735,9 +735,9 @@ function openRecords(name) {
 }
 
 async function showRecords() {
-  const { name } = records;
-  const isNow = records.isNow && name === active.name;
   const wanted = records;
+  const { name } = wanted;
+  const isNow = (wanted.isNow &&= name === active.name); // after a switch, it is not looked at again
   try {
     const path = isNow ? own("state") : `scenarios/${encodeURIComponent(name)}/state`;
     const found = await call("GET", path);
