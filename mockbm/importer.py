@@ -15,8 +15,8 @@ from marshmallow import ValidationError
 
 from .core.errors import Problem, ScenarioError, flatten, plural, spell
 from .core.fields import MAX_DEPTH, Row, write_json
+from .core.kind import Kind
 from .core.scenario import ORDERS, RELEASES
-from .core.table import Kind
 from .endpoints import KINDS, LISTS
 from .endpoints._references import DEFAULT_CREATED_ON, RecordSchema
 from .files.directory import UNTYPED, inline_scenario

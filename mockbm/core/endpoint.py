@@ -9,9 +9,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from .errors import nearest
-from .fields import ParameterSchema
+from .kind import Kind
+from .parameters import ParameterSchema
 from .request import MAX_BODY, Call, Request, read
-from .table import Kind, Selection
+from .table import Selection
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"

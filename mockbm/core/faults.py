@@ -13,8 +13,9 @@ from marshmallow import ValidationError, fields, post_load, validate
 from marshmallow import validates_schema as validates
 
 from .errors import quoted, suggest
-from .fields import Choice, Duration, Integer, NamedSchema, ParameterSchema, Text, fold
+from .fields import Choice, Duration, Integer, NamedSchema, Text, fold
 from .json_schema import JsonSchema, Place, about, is_one_of, object_schema
+from .parameters import ParameterSchema
 from .times import duration
 
 CONNECTIONS = ("reset", "empty", "truncate", "malformed")

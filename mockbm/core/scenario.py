@@ -17,10 +17,12 @@ from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
 from .faults import NEEDS_SOCKET, Fault, fault_schema
-from .fields import Choice, Integer, NamedSchema, ParameterSchema, Row, Text
+from .fields import Choice, Integer, NamedSchema, Row, Text
 from .generate import GenerateSchema, generated
 from .json_schema import JsonSchema, Place, about
-from .table import Kind, Table, World
+from .kind import Kind, World
+from .parameters import ParameterSchema
+from .table import Table
 
 DEFAULT_API_KEY = "abc12345"
 """The key of the vendor's own example [S]."""

@@ -17,8 +17,9 @@ from .errors import one_line
 from .faults import NOTHING, Counts, Fault, Verdict, judge
 from .fields import Row
 from .journal import Journal
+from .kind import Kind
 from .scenario import Scenario
-from .table import Kind, Table
+from .table import Table
 from .times import Clock
 
 DEFAULT = "default"

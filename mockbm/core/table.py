@@ -6,25 +6,19 @@ import json
 import operator
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
-from marshmallow import Schema
-from marshmallow.fields import Field
-
-from .errors import Names, plural, quoted
-from .fields import Date, Row, fold, write_json
-from .times import resolve
+from .errors import Names
+from .explanation import Step, explain
+from .fields import Row, fold, write_json
+from .kind import Kind
 
 MAX_GUESSES = 1_000
 """Values among which the nearest to one that nothing has is searched."""
-
-MAX_LISTED = 8
-"""Values that are listed where none is near."""
 
 BATCH = 1_000
 """Records that are written as JSON at a time, so that few are in memory twice."""
@@ -34,73 +28,6 @@ MAX_RESULTS = 256
 
 MAX_KEPT_BYTES = 8_192
 """Bytes of JSON that such a selection has at most."""
-
-
-World = Mapping[str, Any]
-"""The records of all kinds as loaded, by the name of their kind, and a scenario's other keys."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of record, such as releases.
-
-    name, noun: of the key in scenario files, and of one record.
-    schema: loads a record from a file and dumps it as BuildMaster answers it.
-    filters: name of a filter to the property that it compares.
-    internal: filters that no client sends, and so explanations do not show; one comes first.
-    complete: records as loaded to records with the default of everything that was left out; it
-        also gets the records of the other kinds as loaded, by kind.
-    changed: a record and one of its changes to the record after it.
-    implied: records that the others name without defining them.
-    check: what is wrong with records of a file that name others: index to Marshmallow's messages.
-    named: the highest id that records of other kinds name, whether or not it is defined.
-    derived: properties of complete records that depend on other records.
-    unfinished: statuses of records that go on to another by themselves.
-    settings: the field of what a file may have under this name instead of records.
-    advance: lets the records of a session go on whose time has come, by the settings.
-    """
-
-    name: str
-    noun: str
-    schema: type[Schema]
-    filters: Mapping[str, str]
-    complete: Callable[[Sequence[Row], World], Iterable[Row]]
-    internal: tuple[str, ...] = ()
-    changed: Callable[[Row, Row], Row] = operator.or_
-    implied: Callable[[World], Sequence[Row]] = lambda _: ()
-    check: Callable[[Sequence[Row], World], Mapping[int, Any]] = lambda _rows, _world: {}
-    named: Callable[[World], int] = lambda _: 0
-    derived: tuple[str, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    settings: Field[Any] | None = None
-    advance: Callable[[Any], None] | None = None
-
-    @cached_property
-    def writer(self) -> Schema:
-        """What dumps records; making a schema takes longer than to dump one."""
-        return self.schema(many=True)
-
-    @cached_property
-    def dates(self) -> Sequence[str]:
-        """The properties that are dates, which may be relative in a file."""
-        declared: dict[str, Any] = self.schema._declared_fields
-        return [name for name, field in declared.items() if isinstance(field, Date)]
-
-    def is_relative(self, row: Row) -> bool:
-        """Whether a date of this record as loaded, or of a change of it, is relative."""
-        if any((row.get(name) or "").startswith("now") for name in self.dates):
-            return True
-        return any(map(self.is_relative, row.get("changes", ())))
-
-    def resolved(self, row: Row, now: datetime) -> Row:
-        """A record with the moments that its relative dates mean at `now`."""
-        relative = [name for name in self.dates if (row.get(name) or "").startswith("now")]
-        return {**row, **{name: resolve(row[name], now) for name in relative}}
-
-
-Step = tuple[str, Any, int, int]
-"""What one filter did to a selection: its name and value, the number of records that match it and
-those before it, and of those that match it alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -342,40 +269,11 @@ class Table:
         return self._places.get(row["id"], len(self._places)), row["id"]
 
     def _explain(self, steps: Sequence[Step]) -> str:
-        """Why a selection is what it is, filter by filter.
-
-        Such as `7 releases; status=active: 4; applicationName='TaxCalc': 0 (nearest:
-        'TaxCalculator')`.
-        """
-        count = len(self)
-        if steps and steps[0][0] in self.kind.internal:
+        """Why a selection is what it is."""
+        count, kind = len(self), self.kind
+        if steps and steps[0][0] in kind.internal:
             (_, _, count, _), *steps = steps
-        parts = [plural(count, self.kind.noun)]
-        for name, value, left, in_all in steps:
-            shown = value if name == "status" else quoted(value)
-            part = f"{name}={shown}: {left}"
-            if not in_all:
-                part += self._guess(name, value)
-            elif not left and len(parts) > 1:
-                part += f" ({in_all} without the filters before)"
-            parts.append(part)
-        return "; ".join(parts)
-
-    def _guess(self, name: str, value: Any) -> str:
-        """What a filter that selects nothing may have meant."""
-        property_, known = self.kind.filters[name], self._known(name)
-        if not any(names.by_folded for names in known):
-            return f" (no {self.kind.noun} has a {property_})" if len(self) else ""
-        if isinstance(value, int):
-            numbers = (int(text) for names in known for text in names.by_folded)
-            return f" (nearest: {min(numbers, key=lambda number: abs(number - value))})"
-        near = next(filter(None, (names.nearest(value) for names in known)), None)
-        if near is not None:
-            return f" (nearest: {quoted(near)})"
-        if sum(len(names.by_folded) for names in known) > MAX_LISTED:
-            return ""
-        spelt = {spelt for names in known for spelt in names.by_folded.values()}
-        return f" (there are: {', '.join(map(quoted, sorted(spelt)))})"
+        return explain(count, kind.noun, kind.filters, steps, self._known)
 
     def _known(self, name: str) -> list[Names]:
         """The values that a filter can find, as they are spelt; first those of one's own."""

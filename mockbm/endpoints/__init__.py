@@ -10,8 +10,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from ..core.endpoint import Endpoint
+from ..core.kind import Kind
 from ..core.scenario import scenario_schema
-from ..core.table import Kind
 
 _MODULES = [
     import_module(f"{__name__}.{found.name}")

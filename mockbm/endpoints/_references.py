@@ -11,10 +11,11 @@ from marshmallow import validates_schema as validates
 
 from ..core.endpoint import Endpoint, Result
 from ..core.errors import NameProblem, quoted, suggest
-from ..core.fields import Integer, JsonObject, NamedSchema, ParameterSchema, Row, Text
+from ..core.fields import Integer, JsonObject, NamedSchema, Row, Text
 from ..core.json_schema import JsonSchema, Place, about
+from ..core.kind import World
+from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ..core.table import World
 from ..core.times import outgoing
 
 DEFAULT_STAGES = ("Build", "Integration", "Testing", "Production")

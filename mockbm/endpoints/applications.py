@@ -8,10 +8,11 @@ from typing import Any
 from marshmallow import fields, post_dump, validate
 
 from ..core.endpoint import Endpoint, Result
-from ..core.fields import Choice, Flag, Integer, NamedSchema, ParameterSchema, Row, Text, write_json
+from ..core.fields import Choice, Flag, Integer, NamedSchema, Row, Text, write_json
 from ..core.json_schema import about
+from ..core.kind import Kind, World
+from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ..core.table import Kind, World
 from ._references import NoParameters, RecordSchema, extra_field, rows
 
 

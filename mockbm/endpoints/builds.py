@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core.endpoint import Endpoint, Result
 from ..core.errors import quoted
-from ..core.fields import Choice, Date, Integer, ParameterSchema, Row, Text
+from ..core.fields import Choice, Date, Integer, Row, Text
 from ..core.json_schema import about
+from ..core.kind import Kind, World
+from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ..core.table import Kind, World
 from ._references import (
     APPLICATION,
     BUILD,

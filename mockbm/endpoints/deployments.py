@@ -22,13 +22,13 @@ from ..core.fields import (
     Flag,
     Integer,
     NamedSchema,
-    ParameterSchema,
     Row,
     Text,
 )
 from ..core.json_schema import JsonSchema, Place, about
+from ..core.kind import Kind, World
+from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ..core.table import Kind, World
 from ..core.times import moment, outgoing
 from ._references import (
     APPLICATION,

@@ -17,13 +17,13 @@ from ..core.fields import (
     Flag,
     Integer,
     JsonList,
-    ParameterSchema,
     Row,
     Text,
 )
 from ..core.json_schema import JsonSchema, Place, about, is_one_of
+from ..core.kind import Kind, World
+from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ..core.table import Kind, World
 from ._references import (
     APPLICATION,
     BY_API,

@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from ..core.fields import Choice, Integer, Row, Text
-from ..core.table import Kind
+from ..core.kind import Kind
 from ..endpoints import KINDS, LISTS
 from ..endpoints._references import DEFAULT_CREATED_ON
 from ..importer import imported
