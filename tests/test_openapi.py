@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -307,14 +308,18 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Schemathesis, with all of its checks and a bounded number of calls, finds nothing.
 
     The key is pinned, so that no scenario which it switches to can change the endpoint meanwhile.
+    Paths that are other names for the same functions, of packages and of one session, are left out.
     """
+    others = r"/packages|/sessions/[{]id[}]/."
     with MockServer() as server:
-        count = len(operations(server.app.test_client().get(PATH).get_json()))
+        paths = server.app.test_client().get(PATH).get_json()["paths"]
+        count = sum(len(paths[path]) for path in paths if not re.search(others, path))
         done = subprocess.run(
             [
                 *(BIN / "schemathesis", "run", f"{server.url}{PATH}", "--checks=all"),
                 *("--header", f"X-ApiKey: {server.api_key}@documented"),
                 *("--max-examples=5", "--generation-deterministic", "--no-color"),
+                *("--exclude-path-regex", others),
             ],
             env={
                 **os.environ,
