@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,9 @@ def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:
         listed = admin(server, "GET", "/scenarios").json()
         assert [item["name"] for item in listed["scenarios"]] == ["other", "start", "third"]
         assert listed["active"] == "other"
+
+        shutil.rmtree(tmp_path)
+        refused = admin(server, "POST", "/reload")
+        assert refused.status_code == 409
+        what = f"{tmp_path}: No such file or directory; give a directory of scenario files"
+        assert refused.json()["problems"] == [what]

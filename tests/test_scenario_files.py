@@ -5,10 +5,12 @@ The traps of single values are in test_scenario_values.py, which has the same ki
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +26,7 @@ from scenario_rows import (
     served,
     write,
 )
+from test_cli import run
 
 from mockbm import ScenarioError
 from mockbm.files.directory import load_scenarios
@@ -328,6 +331,42 @@ def test_needs_a_directory(name: str, what: str, tmp_path: Path) -> None:
         load_scenarios(tmp_path / name)
     expected = f"{name}: {what}; give a directory of scenario files"
     assert problem_lines(raised.value, tmp_path) == [expected]
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_what_the_system_refuses(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory or file that cannot be read is what a command blames, in one line."""
+    directory = tmp_path / "scenarios"
+    write(directory, {"a.yaml": SMALLEST})
+    (tmp_path / "loop").symlink_to("loop")
+    why = "Too many levels of symbolic links; give a directory of scenario files"
+    assert refusal(command, tmp_path / "loop") == f"{tmp_path}/loop: {why}\n"
+
+    (directory / "link.yaml").symlink_to("x" * 300)
+    why = "link.yaml:1:1: file: cannot be read: File name too long"
+    assert refusal(command, directory) == f"{directory}/{why}\n"
+
+    (directory / "link.yaml").unlink()
+    listed = [directory / "a.yaml", directory / "gone.yaml"]
+    monkeypatch.setattr("mockbm.files.directory.scenario_files", lambda _: listed)
+    why = "gone.yaml:1:1: file: cannot be read: No such file or directory"
+    assert refusal(command, directory) == f"{directory}/{why}\n"
+
+    def refuse(_: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("mockbm.files.directory.scenario_files", refuse)
+    why = "Permission denied; give a directory of scenario files"
+    assert refusal(command, directory) == f"{directory}: {why}\n"
+
+
+def refusal(command: str, directory: Path) -> str:
+    """What a command prints that cannot use a directory."""
+    done = run(command, str(directory), *(("--port", "0") if command == "serve" else ()))
+    assert done.returncode == 1
+    return done.stdout + done.stderr
 
 
 def test_passes_over_other_files(tmp_path: Path) -> None:

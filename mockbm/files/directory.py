@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +44,13 @@ def scenario_files(directory: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
     return sorted(found, key=lambda path: (path.stem, path.suffix))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it says why
+        return 0
 
 
 class Directory:
@@ -136,7 +144,7 @@ class _Family:
         self.files: dict[str, Path] = {}  # those that can be scenarios, by name
         self._open: list[str] = []
         self._made: dict[str, Scenario | None] = {}
-        self._is_shipped = directory.resolve() == shipped_scenarios()
+        self._is_shipped = os.path.realpath(directory) == str(shipped_scenarios())
         for path in self._paths(directory):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
                 what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
@@ -173,7 +181,7 @@ class _Family:
         if not files:
             what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
             self._complain(directory, "directory", what)
-        self._sizes = {path: path.stat().st_size for path in files if path.exists()}
+        self._sizes = dict(zip(files, map(_size, files), strict=True))
         return files
 
     def scenario(self, name: str) -> Scenario | None:

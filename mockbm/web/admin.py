@@ -129,7 +129,7 @@ def refuse(error: Exception) -> Response:
         case UnknownName():
             more = {"name": error.name, "scenarios": error.known, "nearest": error.nearest}
             return problem(404, "Unknown scenario", text, **more)
-        case ScenarioError() if any(item.path for item in error.problems):
+        case ScenarioError() if request.endpoint == "admin.reload":
             text = "The scenario files have problems; the mock goes on with what it had."
             return problem(409, "Bad scenario files", text, problems=error.problems)
         case ScenarioError():
@@ -392,7 +392,7 @@ def end_session(id_: str) -> None:
     current_mock().end_session(id_)
 
 
-@Call("POST", "/reload", schemas.Scenarios, refusals=(400,))
+@Call("POST", "/reload", schemas.Scenarios)
 def reload() -> Values:
     """Read the scenario files again."""
     current_mock().reload()
