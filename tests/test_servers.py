@@ -158,6 +158,10 @@ TRAILERS = CHUNKS[:-2] + b"X-ApiKey: abc12345\r\nContent-Type: text/plain\r\n\r\
 LONG = b'{"status": "active"' + b" " * 100_000 + b"}"
 
 
+TLS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+"""The beginning of what a client of `https://` sends."""
+
+
 class Bytes(NamedTuple):
     """What goes over the wire, in pieces, and what comes back.
 
@@ -261,7 +265,7 @@ WIRE = {
     "a body over 1 MiB": row("413 200/1 open", post(body=b" " * 1_100_000) + ONE),
     "a body over 16 MiB": own("413 closed", post(body=b" " * 17_000_000) + ONE),
     # No HTTP at all.
-    "TLS": own("400 closed", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+    "TLS": own("400 closed", TLS),
     "garbage behind a request": row("200/4 400 closed", GET + b"\x16\x03\x01garbage\r\n\r\n"),
     "a method in small letters": row("400 closed", GET.replace(b"GET", b"get")),
     "no target": own("400 closed", b"GET  HTTP/1.1\r\n\r\n"),
@@ -521,16 +525,59 @@ def test_what_is_not_described_is_found(server: MockServer, described: Described
     described.problems.clear()
 
 
-def test_it_listens_on_ipv6() -> None:
-    """An address with colons is one to listen on, too."""
+REFUSALS = {
+    "TLS": (TLS, 400, "the client speaks TLS, and here is plain HTTP; write http:// instead of"),
+    "no HTTP": (b"\x00\x01\r\n\r\n", 400, "the request is not HTTP as the standard has it"),
+    "a long head": (
+        with_field(GET, b"X: " + b"x" * 66_000),
+        431,
+        "request line and headers are over 64",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_is_refused_is_logged(
+    busy: MockServer, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Bytes that are no request are answered at once, and are no entry of a journal, but a line."""
+    sent, status, why = REFUSALS[name]
+    with connected(busy.port) as connection:
+        connection.send(sent)
+        answer = connection.answer()
+        assert (answer.status, why in answer.body.decode()) == (status, True)
+        assert connection.answer() is END
+    (line,) = caplog.messages
+    assert line.startswith(f"refused with {status}, from 127.0.0.1: {why}")
+
+
+HOSTS = {
+    "::1": ("[::1]", ["::1"]),
+    "::": ("[::]", ["::1", "127.0.0.1"]),
+    "": ("0.0.0.0", ["127.0.0.1"]),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_hosts_to_listen_on(host: str) -> None:
+    """An address with colons is one to listen on, too; that of all addresses is for IPv4 as well.
+
+    The URL that is printed is one that can be called, also where no host was named.
+    """
+    printed, addresses = HOSTS[host]
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
-    with serving("--host", "::1", "--port", "0") as (_, line):
-        url = line.split()[3]
-        assert url.startswith("http://[::1]:")
-        assert run("use", "empty", "--url", url).returncode == 0
+    token = {"MOCKBM_ADMIN_TOKEN": "let-me-in"}
+    with serving("--host", host, "--port", "0", **token) as (_, line):
+        url, port = line.split()[3], line.split()[3].rpartition(":")[2]
+        assert url == f"http://{printed}:{port}"
+        assert run("use", "single", "--url", url, **token).returncode == 0
+        for address in addresses:
+            with socket.create_connection((address, int(port)), 20) as connection:
+                connection.sendall(ONE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 @settings(max_examples=150, deadline=None, database=None)

@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from ..core.mock import log
 from ..core.request import MAX_BODY, MAX_HEADERS, Answer, Request
 from . import limits
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _BAD = "the request is not HTTP as the standard has it"
+_TLS = "the client speaks TLS, and here is plain HTTP; write http:// instead of https://"
 _TOO_LARGE = f"request line and headers are over {MAX_HEADERS // 1024} KiB"
+_HANDSHAKE = b"\x16"
+"""What TLS begins with."""
 _OF_BODIES = ("content-length", "transfer-encoding")
 _UPGRADES = ("upgrade", "connection", "http2-settings", "expect")
 
@@ -163,7 +167,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self.decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.refuse(400, _BAD)
+            self.refuse(400, _TLS if data[:1] == _HANDSHAKE else _BAD)
 
     def on_message_begin(self) -> None:
         self.receiving = self.in_head = True
@@ -337,6 +341,7 @@ class Connection(asyncio.Protocol):
     def refuse(self, status: int, why: str) -> None:
         """Answer what cannot be read, after everything before it, and close the connection."""
         if not self.refused:
+            log.warning("refused with %d, from %s: %s", status, (self.peer or "?")[0], why)
             self.refused, self.receiving, self.in_head = True, False, False
             headers = (("Content-Type", "text/plain; charset=utf-8"),)
             answer = Answer(status, headers, f"{why}\n".encode())

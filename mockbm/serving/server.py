@@ -58,6 +58,7 @@ class MockServer:
         progress: Progress | None = None,
         **settings: Any,
     ) -> None:
+        host = host or "0.0.0.0"  # as Python's own servers read it
         hosts = [host, *settings.pop("allowed_hosts", ())]
         token: str | None = settings.pop("admin_token", None) or None
         if token is None and not is_loopback(host):
@@ -108,7 +109,10 @@ class MockServer:
     def start(self) -> None:
         """Listen, and answer in a thread of its own. Raises: OSError where it cannot listen."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # `::` is for IPv4, too
+        listener = socket.create_server(
+            (self.host, self.port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+        )
         self.port = listener.getsockname()[1]
         self._running = _Running(self, listener)
 
