@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from dataclasses import replace
+from typing import NoReturn
 from urllib.parse import quote
 
 import pytest
 import requests
+from described import Described
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import serving
@@ -93,6 +96,29 @@ def test_idle_connections_do_not_stop_the_next_client() -> None:
         finally:
             for connection in idle:
                 connection.close()
+
+
+@pytest.mark.parametrize("way", ["Flask", "server"])
+def test_a_mistake_of_ours_is_one_500(way: str, described: Described) -> None:
+    """Where mockbm itself fails, the answer is a 500 that says so, and nothing is tried twice."""
+    tried = []
+
+    def fail(*_: object) -> NoReturn:
+        tried.append(1)
+        raise KeyError("oh")
+
+    with MockServer() as server:
+        endpoints = server.mock.endpoints
+        endpoints["/api/releases"] = replace(endpoints["/api/releases"], run=fail)
+        if way == "server":
+            answer = requests.get(f"{server.url}/api/releases", headers=KEY, timeout=20)
+            status, text = answer.status_code, answer.text
+        else:
+            response = server.app.test_client().get("/api/releases", headers=KEY)
+            status, text = response.status_code, response.text
+    assert (status, text) == (500, "mockbm failed; its log says how\n")
+    assert tried == [1]
+    described.problems.clear()
 
 
 APP = create_app()

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from test_servers import WIRE, play
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -115,3 +116,21 @@ def test_a_server_that_cannot_start_ends(server: str) -> None:
     assert process.returncode not in (0, None)
     assert "mockbm cannot start:\nno scenario is called 'emty'; did you mean empty?" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("server", ["flask", "gunicorn"])
+def test_a_body_that_cannot_be_read_is_no_mistake_of_ours(server: str) -> None:
+    """A body that is too large or breaks off is a 413 or a 400, and no traceback is printed."""
+    port = free_port()
+    process = start(server, port)
+    try:
+        ask(f"http://127.0.0.1:{port}/api/releases?key=abc12345", process)
+        names = ("no chunk", "chunks over 1 MiB")
+        for name in (*names, *(f"the admin API's {name}" for name in names)):
+            expected = WIRE[name].expected.split()[0]
+            assert play(port, WIRE[name].parts, f"{expected} either") == f"{expected} either"
+    finally:
+        process.terminate()
+        printed, _ = process.communicate(timeout=20)
+    assert "Traceback" not in printed
+    assert "a request has no end" in printed

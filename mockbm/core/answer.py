@@ -31,6 +31,8 @@ ALONE = (
 )
 """Why something is refused that one of several processes cannot know."""
 
+FAILED = "mockbm failed; its log says how"
+
 
 def answer(mock: Mock, request: Request) -> Answer:
     """Answer one request, and write it into the journal of the session whose key it has.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..core.answer import answer, unavailable
+from ..core.answer import FAILED, answer, unavailable
 from ..core.mock import ADMIN_PREFIX, LocalSession, Mock, log
 from ..core.request import Answer, Request
 from ..core.times import monotonic
@@ -219,7 +219,7 @@ class _Running:
         except Exception:  # noqa: BLE001 (a mistake of ours must not leave a client unanswered)
             log.exception("%s %s failed", request.method, request.path)
             headers = (("Content-Type", "text/plain; charset=utf-8"),)
-            return Answer(500, headers, b"mockbm failed; its log says how\n")
+            return Answer(500, headers, f"{FAILED}\n".encode())
 
     def _call_app(self, request: Request, peer: Any) -> Answer:
         """Have the Flask application answer, in this thread."""

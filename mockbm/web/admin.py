@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app, json, jsonify, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, UnsupportedMediaType
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
 from .._version import __version__
 from ..core.answer import ALONE
@@ -29,6 +35,7 @@ from ..core.times import outgoing
 from ..endpoints import KINDS
 from ..endpoints.releases import STATUSES
 from . import page, schemas
+from .blueprint import read_body
 from .guard import Guard, current_mock, is_one_of_many
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
@@ -85,7 +92,9 @@ class Call:
         """The query of this request, or its JSON body. Raises: HTTPException."""
         if self.method == "GET":
             return request.args.to_dict()
-        body = request.get_data()
+        body = read_body(request)
+        if len(body) > MAX_BODY:
+            raise RequestEntityTooLarge
         if not (getattr(self.takes, "required", True) or body):
             return {}
         if not request.is_json:
@@ -183,7 +192,6 @@ for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, Runt
 @blueprint.before_request
 def _let_in() -> Response | None:
     """Every call passes the guard first, and one of several processes changes nothing by itself."""
-    request.max_content_length = MAX_BODY
     if request.endpoint == "admin.page_file" or (
         request.endpoint == "admin.index" and page.is_for_people()
     ):

@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..core.answer import unavailable
+from ..core.answer import FAILED, unavailable
 from ..core.mock import ADMIN_PREFIX, Mock, log
 from ..settings import Settings
 from . import admin, blueprint
@@ -60,7 +60,6 @@ def app_from_environment() -> Flask:
 def make_app(mock: Mock, settings: Settings) -> Flask:
     """The Flask application of a mock."""
     app = Flask("mockbm", static_folder=None)
-    # Only calls of the admin API: the core has a limit of its own for the endpoints.
     app.config.update(MAX_CONTENT_LENGTH=None, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.json = _Json(app)
@@ -83,6 +82,8 @@ def make_app(mock: Mock, settings: Settings) -> Flask:
         if isinstance(error, ConnectionError):
             log.error("%s", error)
             return blueprint.as_response(unavailable(error))
+        if isinstance(error, InternalServerError):  # a mistake of ours, which Flask has logged
+            return Response(f"{FAILED}\n", 500, mimetype="text/plain")
         return blueprint.respond()
 
     app.register_error_handler(HTTPException, refuse)

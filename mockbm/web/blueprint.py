@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import IO, cast
+from typing import cast
 
 from flask import Blueprint, Flask, Response, request
 from flask import Request as FlaskRequest
 from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import BadRequest
 
 from ..core.answer import answer
-from ..core.mock import Mock
+from ..core.mock import Mock, log
 from ..core.request import MAX_BODY, Answer, Request
 from .guard import current_mock, is_one_of_many
 
@@ -36,6 +37,10 @@ def respond() -> Response:
     """Answer the current request by the table of endpoints, also one that no URL rule matches."""
     current: FlaskRequest = request._get_current_object()  # type: ignore[attr-defined]
     environ = current.environ
+    try:
+        body = read_body(current)
+    except BadRequest as error:
+        return Response(f"{error.description}\n", 400, mimetype="text/plain")
     found = answer(
         current_mock(),
         Request(
@@ -47,7 +52,7 @@ def respond() -> Response:
                 "authorization": environ.get("HTTP_AUTHORIZATION", ""),
                 "content-type": environ.get("CONTENT_TYPE", ""),
             },
-            _body(current.stream),
+            body,
             bool(environ.get(CAN_BREAK)),
             is_one_of_many(),
         ),
@@ -67,9 +72,18 @@ def as_response(found: Answer) -> Response:
     return response
 
 
-def _body(stream: IO[bytes]) -> bytes:
-    """The body, of which a long one is read only as far as it takes to see that it is too long."""
-    body = b""
-    while len(body) <= MAX_BODY and (piece := stream.read(MAX_BODY + 1 - len(body))):
-        body += piece
+def read_body(current: FlaskRequest) -> bytes:
+    """The body, of which a long one is read only as far as it takes to see that it is too long.
+
+    Raises: BadRequest where it does not arrive as its headers say.
+    """
+    if current.environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+        raise BadRequest("the only Transfer-Encoding that is read is chunked")
+    body, stream = b"", current.stream
+    try:
+        while len(body) <= MAX_BODY and (piece := stream.read(MAX_BODY + 1 - len(body))):
+            body += piece
+    except Exception as error:  # noqa: BLE001 (each WSGI server has errors of its own)
+        log.warning("a request has no end: %r", error)
+        raise BadRequest("the body does not arrive as the headers say") from None
     return body
