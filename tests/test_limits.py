@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import urllib.request
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import NoReturn
 from urllib.parse import quote
@@ -13,7 +16,8 @@ import requests
 from described import Described
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import serving
+from test_cli import MOCKBM, serving
+from test_watch import until
 
 from mockbm import MockServer, create_app
 from mockbm.serving import limits
@@ -96,6 +100,49 @@ def test_idle_connections_do_not_stop_the_next_client() -> None:
         finally:
             for connection in idle:
                 connection.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
+@pytest.mark.parametrize("is_early", [True, False], ids=["from the start", "later"])
+def test_no_files_left(is_early: bool) -> None:
+    """With no file left for a connection, others go on, nothing fills the log, and it recovers."""
+    import resource
+
+    at_start = "ulimit -n 64; " if is_early else ""
+    command = ["sh", "-c", f'{at_start}exec "$0" serve --port 0', MOCKBM]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not is_early:
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        port = int(line.split()[3].rpartition(":")[2])
+        with ExitStack() as stack:
+            first, *_, last = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+                for _ in range(200)
+            ]
+            if is_early:  # else it waits
+                with suppress(ConnectionResetError):
+                    assert last.recv(1) == b""
+            first.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first.recv(12) == b"HTTP/1.1 403"
+        until(lambda: is_answered(port))
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) < 100
+
+
+def is_answered(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.mark.parametrize("way", ["Flask", "server"])

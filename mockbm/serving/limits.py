@@ -8,6 +8,12 @@ THREADS = 8
 MAX_CONNECTIONS = 10_000
 """Connections that may be open, idle ones too; more are closed at once."""
 
+RESERVED = 40
+"""Files that this process opens for other things, where it may open few."""
+
+MAX_ACCEPTED = 8
+"""Connections that are accepted in a row, before what is too many is closed."""
+
 MAX_UPLOAD = 16 * 1024 * 1024
 """Bytes of a body that are read at all; what the application refuses is less."""
 
@@ -22,3 +28,15 @@ IDLE_SECONDS = 120.0
 
 MAX_CACHED = 2_000
 """Bytes of a request that is worth being parsed only once, and number of such requests."""
+
+
+def max_connections() -> int:
+    """`MAX_CONNECTIONS`, or fewer where this process may not open so many files."""
+    try:
+        import resource  # not on Windows, which has no such limit
+    except ImportError:
+        return MAX_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, files - RESERVED))

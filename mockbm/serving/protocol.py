@@ -61,6 +61,7 @@ class Hub:
         self.answer_slowly = answer_slowly
         self.pool = pool
         self.connections: set[Connection] = set()
+        self.most = limits.max_connections()
         self.parsed: dict[bytes, Wired] = {}
         self._seen: set[int] = set()
         self.tick()
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")
-        if len(self.hub.connections) >= limits.MAX_CONNECTIONS:
+        if len(self.hub.connections) >= self.hub.most:
             self.transport.abort()
         self.hub.connections.add(self)
 

@@ -155,10 +155,12 @@ class _Running:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(_log_error)
         serving = self._loop.create_server(
-            lambda: Connection(self._hub), sock=self._listener, backlog=_BACKLOG
+            lambda: Connection(self._hub), sock=self._listener, backlog=limits.MAX_ACCEPTED
         )
         self._accepting = self._loop.run_until_complete(serving)
+        self._listener.listen(_BACKLOG)  # which is another number only for asyncio
         self._accepts.set()
         self._loop.run_forever()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
@@ -237,6 +239,14 @@ class _Running:
         status, headers = started
         headers = tuple(pair for pair in headers if pair[0].lower() != "content-length")
         return Answer(status, headers, body)
+
+
+def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio cannot do; one line where files are short, which it tries again."""
+    if isinstance(context.get("exception"), OSError):
+        log.error("%s: %s", context["message"], context["exception"])
+    else:
+        loop.default_exception_handler(context)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
