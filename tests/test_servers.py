@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import struct
 import time
@@ -489,6 +490,28 @@ def test_part_of_a_request_is_none(server: MockServer) -> None:
         connection.send(GET)
         assert connection.answer().status == 200
     assert [entry.method for entry in server.mock.default.requests()] == ["GET"]
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_log_that_is_not_read_holds_nothing_up(tmp_path: Path, name: str) -> None:
+    """With its pipe full, answers and health come, a signal ends the mock, and lines are whole."""
+    port_file = tmp_path / "port"
+    with serving("--port", "0", "--port-file", str(port_file)) as (process, line):
+        port = int(line.split()[3].rpartition(":")[2])
+        with connected(port) as connection:
+            connection.send(ONE * 3_000)
+            assert {connection.answer().releases for _ in range(3_000)} == {1}
+        assert run("health", "--url", f"http://127.0.0.1:{port}").returncode == 0
+        assert port_file.read_text() == f"{port}\n"
+        process.send_signal(getattr(signal, name))
+        assert process.wait(20) == 0
+        assert not port_file.exists()
+        assert process.stderr is not None
+        lines = process.stderr.read().splitlines()
+    assert 100 < len(lines) < 3_000
+    assert {line[line.index("#") :].partition(" ")[2] for line in lines} == {
+        "GET /api/releases releaseId='7' -> 200 [documented] 7 releases; releaseId=7: 1"
+    }
 
 
 def test_clients_that_vanish_leave_no_traces(tmp_path: Path) -> None:

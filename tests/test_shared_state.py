@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 from redis_server import RedisServer
 from test_cli import run, serving
 from test_wsgi import ROOT, free_port
@@ -298,6 +299,107 @@ def test_what_redis_loses_is_lost_and_nothing_else(tmp_path: Path, keeps: bool) 
                 assert "the API key is unknown" in after.headers["X-Mockbm-Explain"]
     finally:
         redis.kill()
+
+
+NOT_OURS = [
+    ("session:default", "{}"),
+    ("session:default", "00000000 {}"),
+    ("session:default", "5"),
+    ("session:default", b"\xff\xfe"),
+    ("reloads", "many"),
+    ("journal:default", '{"number": 1}'),
+    ("journal:default", "[]"),
+    ("journal:default", "{"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NOT_OURS)
+def test_what_another_program_has_written(redis: RedisServer, key: str, value: str | bytes) -> None:
+    """Values in Redis that cannot be read are a 503 that names the key, until they are deleted."""
+    database = Redis.from_url(redis.url)
+    with MockServer(state=redis.url) as server:
+        assert ask(server.url).status_code == 200
+        if key.startswith("journal"):
+            database.lpush(f"mockbm:{key}", value)
+            answer = admin("GET", server.url, "/requests")
+            assert ask(server.url).status_code == 200
+        else:
+            database.set(f"mockbm:{key}", value)
+            answer = ask(server.url)
+            health = admin("GET", server.url, "/health")
+            assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+        assert answer.status_code == 503
+        unreadable = f"has something at mockbm:{key} that cannot be read; delete it, or use the"
+        assert ("does not answer: " if key == "reloads" else unreadable) in answer.text
+        assert not database.exists("mockbm:lock:default")  # which others would wait for
+        database.delete(f"mockbm:{key}")
+        assert ask(server.url).status_code == 200
+        assert admin("GET", server.url, "/health").json()["status"] == "ok"
+
+
+def test_a_session_that_was_edited(redis: RedisServer) -> None:
+    """A session with any other field or value than was written is not guessed at."""
+    database = Redis.from_url(redis.url, decode_responses=True)
+    with MockServer(state=redis.url) as server:
+        assert ask(server.url).status_code == 200
+        stored = str(database.get("mockbm:session:default"))
+        for old, new in (('{"id"', '{"new": 1, "id"'), ('"number": 1', '"number": [1]')):
+            assert old in stored
+            database.set("mockbm:session:default", stored.replace(old, new))
+            assert ask(server.url).status_code == 503
+        database.set("mockbm:session:default", stored)
+        assert ask(server.url).status_code == 200
+
+
+LACKING = "the shared state has a scenario active that cannot be had here: "
+UNKNOWN = f"{LACKING}no scenario is called 'mine'"
+UNREADABLE = f"{LACKING}extends: no scenario is called 'mine'"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [({"name": "mine"}, UNKNOWN), ({"extends": "mine", "releases": []}, UNREADABLE)],
+)
+@pytest.mark.parametrize("way", ["switch", "reset"])
+def test_a_scenario_that_only_another_mock_has(
+    redis: RedisServer, tmp_path: Path, wanted: dict[str, Any], message: str, way: str
+) -> None:
+    """Mocks with different files in one state say so, and each one's scenarios stay what they are.
+
+    So does a mock that is started when the file of the active scenario is gone.
+    """
+    for name in ("mine", "both"):
+        (tmp_path / f"{name}.yaml").write_text("releases: []\n")
+    (tmp_path / "fewer").mkdir()
+    (tmp_path / "fewer" / "both.yaml").write_text("releases: []\n")
+    fewer = (str(tmp_path / "fewer"), "--port", "0", "--state", redis.url)
+    with MockServer(tmp_path, "both", state=redis.url) as first, serving(*fewer) as (process, line):
+        url = line.split()[3]
+        assert ask(url).status_code == 200
+        assert admin("PUT", first.url, "/scenario", wanted).ok
+        process.terminate()
+        process.wait(20)
+        with serving(*fewer) as (process, line):
+            url = line.split()[3]
+            answer = ask(url)
+            assert (answer.status_code, message in answer.text) == (503, True)
+            assert answer.headers["Retry-After"] == "1"
+            health = admin("GET", url, "/health")
+            assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+            assert message in health.json()["problems"][0]
+            assert message in admin("GET", url, "/scenario").json()["detail"]
+            assert ask(first.url).json() == []
+            if way == "switch":
+                assert run("use", "both", "--url", url).returncode == 0
+            else:
+                assert admin("POST", url, "/reset").ok
+            assert [ask(place).headers["X-Mockbm-Scenario"] for place in (url, first.url)] == [
+                "both",
+                "both",
+            ]
+            assert admin("GET", url, "/health").json()["status"] == "ok"
+            process.terminate()
+            assert "Traceback" not in process.communicate(timeout=20)[1]
 
 
 @pytest.mark.parametrize(

@@ -344,10 +344,21 @@ class Mock:
         return found
 
     def _sync(self, session: Session) -> None:
-        """Give a session its active scenario as it is now."""
-        self._sync_scenario(session)
-        if session.lacks_faults:
-            session.load_faults(self.load_faults(session.faults))
+        """Give a session its active scenario as it is now.
+
+        Where this process cannot have it, which another one may, all that needs it fails; a switch
+        or a reset does not.
+        """
+        try:
+            self._sync_scenario(session)
+            if session.lacks_faults:
+                session.load_faults(self.load_faults(session.faults))
+        except (ScenarioError, UnknownName) as error:
+            session.unload(
+                f"the shared state has a scenario active that cannot be had here: {error}; switch "
+                "to another one, or let mocks that differ have names of their own, behind a # in "
+                "MOCKBM_STATE"
+            )
 
     def load_faults(self, values: Any) -> tuple[Fault, ...]:
         """Faults from plain values. Raises: ScenarioError, also where the server cannot do them."""
@@ -356,15 +367,11 @@ class Mock:
         return scenario.faults
 
     def _sync_scenario(self, session: Session) -> None:
-        if session.values is not None:
-            if not session.is_loaded:
-                session.load(self.source.inline(session.values, {**self._gone, **self.scenarios}))
-            return
-        scenario = self.scenarios.get(session.active) or self._gone.get(session.active)
-        if scenario is None:  # its file is gone, and this process has never read it
-            scenario = self.scenarios.get(session.start) or self.scenario(self._start)
-            session.switch(scenario)
-        session.load(scenario)
+        if session.values is None:
+            known = self.scenarios.get(session.active) or self._gone.get(session.active)
+            session.load(known or self.scenario(session.active))
+        elif not session.is_loaded:
+            session.load(self.source.inline(session.values, {**self._gone, **self.scenarios}))
 
     @contextmanager
     def session(self, key: str | None) -> Iterator[Access]:
@@ -520,9 +527,10 @@ class LocalSession:
     def reset(self) -> None:
         """Go back to what a fresh start has: scenario, counts, clock and an empty journal."""
         with self._mock.use(self.id) as session:
-            known = {**self._mock._gone, **self._mock.scenarios}
-            clock = session.clock if session.parent else self._mock.clock
-            session.reset(known.get(session.start, session.scenario), clock)
+            mock = self._mock
+            known = {**mock._gone, **mock.scenarios}
+            clock = session.clock if session.parent else mock.clock
+            session.reset(known.get(session.start) or mock.scenario(mock._start), clock)
             session.log("reset", f"reset to {session.active}", scenario=session.active)
 
     @property

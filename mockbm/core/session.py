@@ -57,6 +57,7 @@ class Session:
     written: what clients have changed: kind to id to the record, or None where it was removed.
     memo: what endpoints have computed from the records, for as long as these are as they are.
     journal: where requests are recorded; the store's.
+    lack: why the active scenario is not at hand, where it is not.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Session:
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     journal: Journal = field(init=False, repr=False)
     _loaded: Scenario | None = field(default=None, init=False, repr=False)
+    lack: str = field(default="", init=False, repr=False)
     _scenario: Scenario | None = field(default=None, init=False, repr=False)
     _tables: dict[str, Table] | None = field(default=None, init=False, repr=False)
 
@@ -92,14 +94,20 @@ class Session:
 
     @property
     def scenario(self) -> Scenario:
-        """The active scenario."""
-        assert self._scenario is not None
+        """The active scenario. Raises: ConnectionError where it is not at hand."""
+        if self._scenario is None:
+            raise ConnectionError(self.lack)
         return self._scenario
 
     @property
     def is_loaded(self) -> bool:
         """Whether the active scenario is at hand."""
         return self._scenario is not None
+
+    def unload(self, why: str) -> None:
+        """Note why the active scenario is not at hand; all that needs it fails."""
+        self._loaded = self._scenario = None
+        self.lack = why
 
     def load(self, scenario: Scenario) -> None:
         """Take the active scenario as it is now; it begins again where its content is new."""
@@ -131,9 +139,10 @@ class Session:
 
     def set_faults(self, values: Any, faults: Sequence[Fault]) -> None:
         """Let requests meet other `faults`. The active scenario and its own faults go on."""
+        active = self.scenario
         assert self._loaded is not None
         if self.counts.met:
-            before = len(self.scenario.faults) - len(self._loaded.faults)
+            before = len(active.faults) - len(self._loaded.faults)
             self.counts.met[:before] = [0] * len(faults)
             self.counts.passed[:before] = [[] for _ in faults]
         self.faults = values or None

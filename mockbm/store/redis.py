@@ -17,6 +17,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from zlib import crc32
 
 try:
     import redis
@@ -95,6 +96,7 @@ class RedisStore:
             self.redis: Any = redis.Redis.from_url(
                 urlunsplit(parts._replace(fragment="")),
                 decode_responses=True,
+                encoding_errors="replace",
                 socket_timeout=PATIENCE,
                 socket_connect_timeout=PATIENCE,
                 retry=Retry(NoBackoff(), 1),  # a connection from before Redis was restarted
@@ -114,8 +116,9 @@ class RedisStore:
     def use(self, id_: str) -> Iterator[Session | None]:
         token = secrets.token_hex(8)
         raw = self._take_lock(id_, token)
-        session = self._load(id_, raw)
+        session = None
         try:
+            session = self._load(id_, raw)
             yield session
         except BaseException:
             self._loaded.pop(id_, None)  # it may be changed in part, and is not saved
@@ -163,7 +166,7 @@ class RedisStore:
             for id_ in ids:
                 pipe.exists(self.key("session", id_))
             reloads, *found = pipe.execute()
-        self._reloads = int(reloads or 0)
+            self._reloads = int(reloads or 0)
         return [*map(bool, found)]
 
     def add(self, session: Session, most: int | None = None) -> bool:
@@ -194,7 +197,7 @@ class RedisStore:
             for id_ in ids:
                 pipe.get(self.key("session", id_))
             stored = pipe.execute()
-        return [_read(self.name, raw) for raw in stored if raw]
+        return [self._read(id_, raw) for id_, raw in zip(ids, stored, strict=True) if raw]
 
     def end(self, id_: str, why: str = "") -> bool:
         with self.calling():
@@ -237,9 +240,22 @@ class RedisStore:
             return known[1]
         if len(self._loaded) >= 10_000:
             self._loaded.clear()
-        session = _read(self.name, raw)
+        session = self._read(id_, raw)
         session.journal = RedisJournal(self, id_)
         return session
+
+    def _read(self, id_: str, raw: str) -> Session:
+        """The session that is stored so. Raises: ConnectionError where it is not one."""
+        try:
+            return _session(raw)
+        except _NOT_OURS:
+            raise self.unreadable("session", id_) from None
+
+    def unreadable(self, kind: str, id_: str) -> ConnectionError:
+        """The error for what another program, or another version of this one, has written."""
+        key = self.key(kind, id_)
+        text = f"the shared state at {self.name} has something at {key} that cannot be read"
+        return ConnectionError(f"{text}; delete it, or use the version of mockbm that wrote it")
 
     def _lifetime(self, id_: str) -> int:
         """Milliseconds after which a session ends that is not used."""
@@ -255,7 +271,7 @@ class RedisStore:
         """A call of Redis, whose errors are ConnectionErrors."""
         try:
             yield
-        except redis.RedisError as error:
+        except (redis.RedisError, ValueError) as error:  # a ValueError where a number is none
             text = f"the shared state at {self.name} does not answer: {error}"
             raise ConnectionError(text) from error
 
@@ -286,8 +302,14 @@ class RedisJournal:
         """The entries, oldest first."""
         with self._store.calling():
             found = self._store.redis.lrange(self._store.key("journal", self._id), 0, -1)
-        return [Entry.from_json(json.loads(text)) for text in found]
+        try:
+            return [Entry.from_json(json.loads(text)) for text in found]
+        except _NOT_OURS:
+            raise self._store.unreadable("journal", self._id) from None
 
+
+_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError)
+"""What happens when something is read that this mock has not written."""
 
 _STORED = tuple(item.name for item in fields(Session) if item.init)
 
@@ -301,26 +323,29 @@ def _written(session: Session) -> str:
         "began": session.began.isoformat(),
         "counts": asdict(session.counts),
     }
-    return json.dumps(plain, default=str)
+    text = json.dumps(plain, default=str)
+    return f"{crc32(text.encode()):08x} {text}"
 
 
-def _read(name: str, raw: str) -> Session:
-    """The session that is stored so; what a newer mock has added is ignored."""
-    try:
-        plain = {key: value for key, value in json.loads(raw).items() if key in _STORED}
-        set_to, ahead = plain["clock"]
-        clock = Clock(None if set_to is None else datetime.fromisoformat(set_to))
-        clock.ahead = timedelta(seconds=ahead)
-        plain |= {
-            "clock": clock,
-            "began": datetime.fromisoformat(plain["began"]),
-            "counts": Counts(**plain["counts"]),
-            "written": {
-                kind: {int(id_): row for id_, row in rows.items()}
-                for kind, rows in plain["written"].items()
-            },
-        }
-        return Session(**plain)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        text = f"the shared state at {name} holds a session that cannot be read: {error!r}"
-        raise ConnectionError(text) from None
+def _session(raw: str) -> Session:
+    """The session that was written so; what a newer mock has added is ignored.
+
+    Raises: one of `_NOT_OURS`.
+    """
+    digest, _, text = raw.partition(" ")
+    if int(digest, 16) != crc32(text.encode()):
+        raise ValueError("changed by other means")
+    plain = {key: value for key, value in json.loads(text).items() if key in _STORED}
+    set_to, ahead = plain["clock"]
+    clock = Clock(None if set_to is None else datetime.fromisoformat(set_to))
+    clock.ahead = timedelta(seconds=ahead)
+    plain |= {
+        "clock": clock,
+        "began": datetime.fromisoformat(plain["began"]),
+        "counts": Counts(**plain["counts"]),
+        "written": {
+            kind: {int(id_): row for id_, row in rows.items()}
+            for kind, rows in plain["written"].items()
+        },
+    }
+    return Session(**plain)

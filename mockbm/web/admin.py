@@ -428,7 +428,7 @@ def get_health() -> Values:
     }
     try:
         with mock.use(DEFAULT) as session:
-            found |= {"scenario": session.active, "revision": session.revision}
+            found |= {"scenario": session.scenario.name, "revision": session.revision}
         found["sessions"] = len(mock.sessions())
     except ConnectionError as error:
         found |= {"status": "unavailable", "problems": [error, *found["problems"]]}
