@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,15 @@ class RedisServer:
                 return connection.recv(100).startswith(b"+PONG")
         except OSError:
             return False
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It answers nothing, and refuses no connection, while the block runs."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it without a warning."""

@@ -215,6 +215,8 @@ class Mock:
         Raises: ScenarioError, after which everything is as it was, and `problems` has them.
         """
         with self._reloading:
+            self.store.find()
+            before = self.store.reloads()
             default = next((s for s in self.store.sessions() if s.id == DEFAULT), None)
             needed = {self._start: "active at the start"}
             if default and default.values is None and default.active in self.scenarios:
@@ -226,7 +228,9 @@ class Mock:
                 fields = {"event": "reload", "problems": [*map(str, error.problems)]}
                 log.warning(text, error, extra={"fields": fields})
                 raise
-            self._reloads = self.store.add_reload()
+            reloads = self.store.add_reload()
+            # Where another process has reloaded meanwhile, its files may be newer: read them, too.
+            self._reloads = reloads if reloads == before + 1 else before
 
     def _load(self, needed: Mapping[str, str]) -> None:
         try:
@@ -330,7 +334,7 @@ class Mock:
         self._find(id_)
         with self.store.use(id_) as found:
             if found is None:
-                raise UnknownName("session", id_)
+                raise ConnectionError(_LOST) if id_ == DEFAULT else UnknownName("session", id_)
             self._sync(found)
             yield found
 
@@ -397,7 +401,7 @@ class Mock:
                 else:
                     yield Access(self, session, self._why_refused(session, key, own))
                 return
-        raise ConnectionError("the default session has ended at this moment")
+        raise ConnectionError(_LOST)
 
     @contextmanager
     def _pinned(self, parent: Session, key: str, base: str, name: str) -> Iterator[Access]:
@@ -419,22 +423,21 @@ class Mock:
             return
         id_ = session_id(f"pinned {key}")
         self.store.find(id_)
-        with self.store.use(id_) as pin:
-            if pin is not None:
-                self._sync(pin)
-                if pin.generation != parent.generation:
-                    pin.reset(scenario, parent.clock)
-                    pin.generation = parent.generation
-                pin.clock = parent.clock
-                yield Access(self, pin, parent=parent)
-                return
-        scenario.prepare()
-        self.store.add(self._fresh(id_, f"pinned to {scenario.name}", scenario, parent))
-        with self.store.use(id_) as pin:
-            assert pin is not None
-            self._sync(pin)
-            pin.log("opened", "opened by its first request", scenario=scenario.name)
-            yield Access(self, pin, parent=parent)
+        for _ in range(2):
+            with self.store.use(id_) as pin:
+                if pin is not None:
+                    self._sync(pin)
+                    if pin.generation != parent.generation:
+                        pin.reset(scenario, parent.clock)
+                        pin.generation = parent.generation
+                    pin.clock = parent.clock
+                    yield Access(self, pin, parent=parent)
+                    return
+            scenario.prepare()
+            fresh = self._fresh(id_, f"pinned to {scenario.name}", scenario, parent)
+            if self.store.add(fresh):
+                fresh.log("opened", "opened by its first request", scenario=scenario.name)
+        yield Access(self, parent, "the session of this API key has ended")
 
     def _why_refused(self, default: Session, key: str | None, id_: str) -> str:
         if key is None:
@@ -449,6 +452,9 @@ class Mock:
                 f"accepted by: {', '.join(others)}"
             ) + _hint(default.scenario)
         return "the API key is unknown" + _hint(default.scenario)
+
+
+_LOST = "the shared state has lost the default session at this moment"
 
 
 def _refusal(session: Session, scenario: Scenario, key: str) -> str:

@@ -43,15 +43,17 @@ LOCK_SECONDS = 3.0
 
 _ACQUIRE = """
 local holder = redis.call('get', KEYS[1])
-if holder and holder ~= ARGV[1] then return false end
+if holder and holder ~= ARGV[1] and string.sub(holder, 1, 5) ~= 'saved' then return false end
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {redis.call('get', KEYS[2]) or ''}
 """
 """Take the lock and read the session. Sent twice, as after a lost connection, it does the same."""
 
 _SAVE = """
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('del', KEYS[1])
+local holder = redis.call('get', KEYS[1])
+if holder == 'saved' .. ARGV[1] then return 1 end
+if holder ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], 'saved' .. ARGV[1], 'PX', 10000)
 if redis.call('exists', KEYS[2]) == 0 then return 1 end
 if ARGV[2] ~= '' then redis.call('set', KEYS[2], ARGV[2]) end
 if ARGV[5] == '1' then redis.call('del', KEYS[3]) end
@@ -60,10 +62,14 @@ redis.call('ltrim', KEYS[3], -tonumber(ARGV[4]), -1)
 for i = 2, 4 do redis.call('pexpire', KEYS[i], ARGV[3]) end
 return 1
 """
-"""Write a session (unless it is as it was) and its journal, and give the lock back."""
+"""Write a session (unless it is as it was) and its journal, and give the lock back.
+
+Sent twice, as where Redis was too slow to say that it is done, it does the same as once.
+"""
 
 _ADD = """
-if redis.call('exists', KEYS[1]) == 1 then return 0 end
+local stored = redis.call('get', KEYS[1])
+if stored then return stored == ARGV[1] and 1 or 0 end
 if ARGV[2] ~= '' then
   local open = 0
   for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
@@ -155,7 +161,9 @@ class RedisStore:
             saved = self.redis.eval(_SAVE, 4, *(self.key(kind, id_) for kind in kinds), *values)
         if session is not None and not saved:
             self._loaded.pop(id_, None)
-            raise ConnectionError(f"the shared state at {self.name} took too long; nothing is done")
+            raise ConnectionError(
+                f"the shared state at {self.name} took too long; another request came first"
+            )
         if session is not None:
             self._loaded[id_] = (text, session)
 
