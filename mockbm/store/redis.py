@@ -220,9 +220,10 @@ class RedisStore:
             if why:
                 pipe.set(self.key("ending", id_), why, ex=LIFETIME)
             found = pipe.execute()
-        for raw in filter(None, found[: 3 * len(ids) : 3]):
+        for ended, raw in zip(ids, found[: 3 * len(ids) : 3], strict=True):
             with suppress(ConnectionError):  # it cannot be read, and has ended all the same
-                _read(self.name, raw).log("ended", f"ended: {why}")
+                if raw:
+                    self._read(ended, raw).log("ended", f"ended: {why}")
         return bool(found[1])
 
     def ended(self, id_: str) -> str | None:
