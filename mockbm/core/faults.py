@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from marshmallow import validates_schema as validates
 
 from .errors import quoted, suggest
-from .fields import Choice, Duration, Integer, NamedSchema, Text, fold
+from .fields import Choice, Duration, Field, Integer, NamedSchema, Text, fold
 from .json_schema import JsonSchema, Place, about, is_one_of, object_schema
 from .parameters import ParameterSchema
 from .times import duration
@@ -174,7 +174,7 @@ def _wait(rate: tuple[int, float], passed: list[float], now: float) -> int:
     return max(math.ceil(passed[0] + seconds - now), 1)
 
 
-class Seconds(fields.Field[float]):
+class Seconds(Field[float]):
     """A duration such as `250ms` or `2s`."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> float:
@@ -195,7 +195,7 @@ class RangeSchema(NamedSchema):
     seed = Integer(load_default=0, metadata=about("Another seed makes other delays."))
 
 
-class Delay(fields.Field[tuple[float, float, int]]):
+class Delay(Field[tuple[float, float, int]]):
     """A duration, or `{min: ..., max: ..., seed: ...}`."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[float, float, int]:
@@ -215,7 +215,7 @@ class Delay(fields.Field[tuple[float, float, int]]):
         return {"anyOf": [Duration().json_schema(place), object_schema(RangeSchema(), place)]}
 
 
-class Rate(fields.Field[tuple[int, float]]):
+class Rate(Field[tuple[int, float]]):
     """Requests in a time, such as `5/s`, `100/m` or `1000/h`."""
 
     form = re.compile(r"([1-9][0-9]{0,3})/([smh])")
@@ -230,7 +230,7 @@ class Rate(fields.Field[tuple[int, float]]):
         return place.form(self.form.pattern, write="write 5/s, 100/m or 1000/h")
 
 
-class Headers(fields.Field[dict[str, str]]):
+class Headers(Field[dict[str, str]]):
     """Names and values of an answer's headers, without those that the server sets."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, str]:
@@ -301,7 +301,7 @@ class RespondSchema(NamedSchema):
             raise ValidationError({"body": [f"an answer with status {status} has no body"]})
 
 
-class When(fields.Field[tuple[str, dict[str, Any]]]):
+class When(Field[tuple[str, dict[str, Any]]]):
     """Which requests a fault sees: parameters of an endpoint, Get Releases unless it says another.
 
     endpoints: path of each endpoint to the schema of its parameters, that of Get Releases first.
@@ -311,7 +311,7 @@ class When(fields.Field[tuple[str, dict[str, Any]]]):
         super().__init__(**kwargs)
         # Of what a request must have, a fault may see all that have it.
         self.endpoints = {path: type(each)(partial=True) for path, each in endpoints.items()}
-        self.default = next(iter(endpoints))
+        self.usual = next(iter(endpoints))
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> tuple[str, dict[str, Any]]:
         if not isinstance(value, Mapping):
@@ -334,13 +334,13 @@ class When(fields.Field[tuple[str, dict[str, Any]]]):
             "type": "object",
             "properties": {"endpoint": endpoint},
             "if": {"not": {"required": ["endpoint"]}},
-            "then": object_schema(self.endpoints[self.default], place),
+            "then": object_schema(self.endpoints[self.usual], place),
         }
 
     def _path(self, name: object) -> str:
         """The path of an endpoint that is written as a part of it, such as `builds/deploy`."""
         if name is None:
-            return self.default
+            return self.usual
         names = {endpoint_name(path): path for path in self.endpoints}
         found = names.get(endpoint_name(str(name).lower()))
         if found is None:
@@ -405,7 +405,7 @@ class FaultSchema(NamedSchema):
     def make(self, fault: dict[str, Any], **_: Any) -> Fault:
         answer = fault.pop("respond", {})
         field: Any = self.fields["when"]
-        endpoint, when = fault.pop("when", (field.default, {}))
+        endpoint, when = fault.pop("when", (field.usual, {}))
         return Fault(endpoint=endpoint, when=when, **fault, **answer)
 
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
 
@@ -20,6 +21,19 @@ def write_json(value: object) -> bytes:
     """`value` as compact JSON in UTF-8, as the vendor's server writes it."""
     return _ENCODER.encode(value).encode()
 
+
+if TYPE_CHECKING or hasattr(fields.Field, "__class_getitem__"):
+    from marshmallow.fields import Field as Field
+else:  # Marshmallow 3, whose fields do not say what they load
+
+    class Field(fields.Field):
+        def __class_getitem__(cls, _loaded):
+            return cls
+
+
+_IS_4 = "pass_collection" in signature(pre_load).parameters
+COLLECTION: dict[str, Any] = {"pass_collection" if _IS_4 else "pass_many": True}
+"""Lets a hook of a schema have all of a list at once, in the words of Marshmallow 4 or 3."""
 
 T = TypeVar("T")
 
@@ -37,7 +51,7 @@ def fold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-class Value(fields.Field[T]):
+class Value(Field[T]):
     """A value that needs no more than `_deserialize`, and goes out as it is in a dict.
 
     That is most of the time of a large file: Marshmallow's own ways also look for defaults,
@@ -362,7 +376,7 @@ class JsonObject(Json):
         return {"type": "object", "propertyNames": {"not": {"enum": taken}}}
 
 
-class JsonList(fields.List[Any]):
+class JsonList(fields.List):  # type: ignore[type-arg] # as Marshmallow 3 has it
     """Values without a schema of their own, served unchanged."""
 
     default_error_messages = {"invalid": "expected a list, such as []"}  # noqa: RUF012
@@ -387,7 +401,7 @@ class NamedSchema(Schema):
         """Give every field our words for the two messages that Marshmallow writes itself."""
         field_obj.error_messages["required"] = f"is missing; add {field_name}: ..."
 
-    @pre_load(pass_collection=True)
+    @pre_load(**COLLECTION)
     def drop_nulls(self, data: Any, *, many: bool, **_: Any) -> Any:
         if many:
             return [*map(self._without_nulls, data)] if isinstance(data, list) else data

@@ -11,7 +11,7 @@ from marshmallow import validates_schema as validates
 
 from ..core.endpoint import Endpoint, Result
 from ..core.errors import NameProblem, quoted, suggest
-from ..core.fields import Integer, JsonObject, NamedSchema, Row, Text
+from ..core.fields import COLLECTION, Integer, JsonObject, NamedSchema, Row, Text
 from ..core.json_schema import JsonSchema, Place, about
 from ..core.kind import World
 from ..core.parameters import ParameterSchema
@@ -61,7 +61,7 @@ class RecordSchema(NamedSchema):
     def rules(self, place: Place) -> JsonSchema:
         return {"additionalProperties": True} if place.is_answer else {}
 
-    @validates(pass_collection=True, pass_original=True, skip_on_field_errors=False)
+    @validates(**COLLECTION, pass_original=True, skip_on_field_errors=False)
     def check(self, loaded: Any, original: Any, *, many: bool, **_: Any) -> None:
         """What no field can decide alone; in one pass, since a file may have very many records."""
         problems: dict[int, dict[Any, Any]] = {}
@@ -109,7 +109,7 @@ class RecordSchema(NamedSchema):
             return f"is an older name; write {name}: {row[older]} instead"
         return None
 
-    @post_load(pass_collection=True)
+    @post_load(**COLLECTION)
     def rename_older(self, loaded: Any, *, many: bool, **_: Any) -> Any:
         rename = self.under_newer_names
         return [*map(rename, loaded)] if many else rename(loaded)

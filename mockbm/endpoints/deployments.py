@@ -19,6 +19,7 @@ from ..core.fields import (
     After,
     Choice,
     Date,
+    Field,
     Flag,
     Integer,
     NamedSchema,
@@ -140,7 +141,7 @@ class Patience(After):
         return {"anyOf": [shape, {"const": "never"}]}
 
 
-class ResultField(fields.Field[dict[str, str]]):
+class ResultField(Field[dict[str, str]]):
     """How deployments end: a word for all, or one for each stage."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, str]:
@@ -365,7 +366,7 @@ DEPLOYMENT_KIND = Kind(
 )
 
 
-class Pipelines(fields.Field[dict[str, list[str]]]):
+class Pipelines(Field[dict[str, list[str]]]):
     """The pipelines of an instance: the name of each, and its stages in their order."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, list[str]]:
