@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import io
 import json
 import os
@@ -102,6 +103,36 @@ def test_the_work_is_that_of_what_is_found(tmp_path: Path) -> None:
                 assert answered == found
                 work.setdefault(query.format(number), []).append(steps)
     assert {query: steps for query, steps in work.items() if steps[1] > steps[0] * 1.02} == {}
+
+
+MANY_PROBLEMS = {
+    "unknown keys": lambda n: "\n".join(f"key{i:05}: 1" for i in range(n)),
+    "keys that occur twice": lambda n: "\n".join(f"key{i % (n // 2):05}: 1" for i in range(n)),
+    "unknown properties": lambda n: (
+        f"releases: [{{{', '.join(f'nam{i:05}: 1' for i in range(n))}}}]"
+    ),
+    "tags": lambda n: "\n".join(f"key{i:05}: !t{i:05} 1" for i in range(n)),
+    "unknown names": lambda n: (
+        "releases: []\nfaults:\n"
+        + "\n".join(
+            f"- {{when: {{endpoint: relea{i:05}}}, respond: {{status: 500}}}}" for i in range(n)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MANY_PROBLEMS)
+def test_many_problems_take_as_many_steps_more(kind: str, tmp_path: Path) -> None:
+    """Ten times as many problems of one kind are found and named in ten times as many calls."""
+    calls = []
+    for number in (200, 2_000):
+        (tmp_path / "t.yaml").write_text(MANY_PROBLEMS[kind](number))
+        profile = cProfile.Profile()
+        with pytest.raises(ScenarioError) as raised:
+            profile.runcall(load_scenarios, tmp_path)
+        assert len(raised.value.problems) >= number // 2
+        calls.append(sum(entry.callcount for entry in profile.getstats()))
+    assert calls[1] < 14 * calls[0]
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])

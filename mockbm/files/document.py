@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -156,6 +157,7 @@ class Document:
         self.problems: list[Problem] = []
         self._untyped = untyped
         self._lists_seen: set[int] = set()
+        self._pairs: dict[int, dict[str, tuple[Node, Node]]] = {}
         self._repeats = 0
         text = _read(path)
         stand_ins, filler = _stand_ins(text)
@@ -179,22 +181,25 @@ class Document:
 
     def _way_to(self, wanted: Node) -> errors.Path:
         """The keys and indices that lead to a node, which may be a key."""
+        return self._ways.get(id(wanted), ())
+
+    @cached_property
+    def _ways(self) -> dict[int, errors.Path]:
+        """The way to each node."""
         left: list[tuple[errors.Path, Node]] = [((), self._root)] if self._root is not None else []
-        seen = set()
+        ways: dict[int, errors.Path] = {}
         while left:
             where, node = left.pop()
-            if node is wanted:
-                return where
-            if id(node) in seen or isinstance(node, ScalarNode):
+            if id(node) in ways:
                 continue
-            seen.add(id(node))
+            ways[id(node)] = where
             if isinstance(node, MappingNode):
                 for key, value in node.value:
                     name = self._text(key) if isinstance(key, ScalarNode) else "?"
                     left += [((*where, name), key), ((*where, name), value)]
-            else:
+            elif isinstance(node, SequenceNode):
                 left += [((*where, number), item) for number, item in enumerate(node.value)]
-        return ()
+        return ways
 
     def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
         """The node at a path of keys and indices, or the one where the path ends."""
@@ -203,11 +208,19 @@ class Document:
             if isinstance(node, SequenceNode):
                 node = name = node.value[part]
             elif isinstance(node, MappingNode):
-                for key, value in node.value:
-                    if isinstance(key, ScalarNode) and self._text(key) == part:
-                        name, node = key, value
-                        break
+                name, node = self._pairs_of(node).get(part, (name, node))
         return name if the_name else node
+
+    def _pairs_of(self, node: MappingNode) -> dict[str, tuple[Node, Node]]:
+        """The first pair of nodes of each key, which are looked for once for each problem."""
+        if id(node) not in self._pairs:
+            pairs = [
+                (self._text(key), (key, value))
+                for key, value in node.value
+                if isinstance(key, ScalarNode)
+            ]
+            self._pairs[id(node)] = dict(reversed(pairs))
+        return self._pairs[id(node)]
 
     def _value(self, node: Node, *, typed: bool, depth: int = 1) -> Any:
         if node.tag not in _TAGS:
