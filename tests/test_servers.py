@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli import get, run, serving
 from test_limits import bodies, headers, names
+from test_watch import until
 
 from mockbm import MockServer
 from mockbm.core.endpoint import Result
@@ -442,6 +443,23 @@ def test_a_late_answer_keeps_its_place(server: MockServer) -> None:
         connection.socket.shutdown(socket.SHUT_WR)
         assert [connection.answer().releases for _ in range(3)] == [1, 4, 1]
         assert connection.answer() is END
+
+
+@pytest.mark.parametrize("way", ["client", "server"])
+def test_what_was_not_sent_is_noted(server: MockServer, way: str) -> None:
+    """The journal says of a late answer that it did not go out: a client or the server was gone."""
+    late = delayed(server, "30s")
+    session = server.mock.local(server.mock.sessions()[0].id)
+    with connected(server.port) as connection:
+        connection.send(late)
+        until(lambda: len(session.requests()) == 1)
+        if way == "server":
+            server.stop()
+        else:  # a reset; after the usual farewell it might still read
+            linger = struct.pack("ii", 1, 0)
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    until(lambda: len(session.requests()[0].notes) == 2)
+    assert session.requests()[0].notes == ("delayed by 30000 ms", "not sent: the client was gone")
 
 
 def test_stopping_takes_no_time() -> None:

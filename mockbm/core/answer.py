@@ -71,7 +71,7 @@ def answer(mock: Mock, request: Request) -> Answer:
             (REVISION_HEADER, str(session.revision)),
             (EXPLAIN_HEADER, for_header(result.explanation)),
         )
-    return Answer(result.status, headers, result.body, verdict.delay, broken)
+    return Answer(result.status, headers, result.body, verdict.delay, broken, access.unsent)
 
 
 def _refuse_target(endpoint: Endpoint, request: Request, session: Session) -> Result | None:

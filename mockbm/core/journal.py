@@ -170,6 +170,9 @@ class Journal(Protocol):
     def add(self, record: Record) -> None:
         """Add a request."""
 
+    def update(self, record: Record) -> None:
+        """Write a request anew that was added and has changed, if it is still there."""
+
     def clear(self) -> None:
         """Remove all entries."""
 

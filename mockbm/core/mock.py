@@ -37,6 +37,9 @@ PIN = "@"
 
 ADMIN_PREFIX = "/__admin"
 
+UNSENT = "not sent: the client was gone"
+"""The note of an answer that is in the journal and did not go out."""
+
 log = logging.getLogger("mockbm")
 
 
@@ -61,12 +64,14 @@ class Access:
 
     refusal: why the key is refused; "" where it is not.
     parent: the session whose key a pinned key is made of.
+    recorded: what was written into journals: the id of each session, and the record.
     """
 
     mock: Mock
     session: Session
     refusal: str = ""
     parent: Session | None = None
+    recorded: tuple[tuple[str, Record], ...] = ()
 
     def record(
         self,
@@ -105,7 +110,18 @@ class Access:
                 notes,
             )
             journaling.journal.add(record)
+            self.recorded = (*self.recorded, (journaling.id, record))
         self.mock.on_record(record, session)
+
+    def unsent(self) -> None:
+        """Note in the journal, and log, that the client was gone before the answer was sent."""
+        for id_, record in self.recorded:
+            record.notes = (*record.notes, UNSENT)
+            with self.mock.store.use(id_) as session:
+                if session is not None:
+                    session.journal.update(record)
+                    text = f"#{record.number} is {UNSENT}"
+                    session.log("unsent", text, number=record.number)
 
 
 def log_record(record: Record, session: Session) -> None:

@@ -11,7 +11,7 @@ import binascii
 import codecs
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -76,6 +76,8 @@ class Answer:
 
     delay: seconds by which it is to be late.
     broken: how the connection is to break: `reset`, `empty`, `truncate`, or "" for not at all.
+    unsent: notes in the journal that the client was gone; may have to wait where the state is
+        shared.
     """
 
     status: int
@@ -83,6 +85,7 @@ class Answer:
     body: bytes
     delay: float = 0.0
     broken: str = ""
+    unsent: Callable[[], None] | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -46,6 +46,7 @@ class Hub:
 
     answer: answers a request, or returns None where that might have to wait.
     answer_slowly: answers such a request, in a thread of the pool; gets the client's address, too.
+    drop: gets an answer whose client is gone.
     parsed: requests that have come more than once, by their bytes.
     """
 
@@ -54,11 +55,13 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
         answer: Callable[[Request], Answer | None],
         answer_slowly: Callable[[Request, Any], Answer],
+        drop: Callable[[Answer], None],
         pool: ThreadPoolExecutor,
     ) -> None:
         self.loop = loop
         self.answer = answer
         self.answer_slowly = answer_slowly
+        self.drop = drop
         self.pool = pool
         self.connections: set[Connection] = set()
         self.most = limits.max_connections()
@@ -123,8 +126,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self.hub.connections.discard(self)
         self.waiting.clear()
-        if self.answering is not None and not self.is_at_work:
+        if self.answering is not None and not isinstance(self.answering, Future):
             self.answering.cancel()
+            self.hub.drop(self.delayed)
 
     def data_received(self, data: bytes) -> None:
         if self.refused:
@@ -280,8 +284,8 @@ class Connection(asyncio.Protocol):
 
     def deliver(self, wired: Wired, answer: Answer) -> None:
         """Send an answer, now or after its delay."""
-        if answer.delay:
-            self.deadline = float("inf")
+        if answer.delay and not self.transport.is_closing():
+            self.deadline, self.delayed = float("inf"), answer
             self.answering = self.hub.loop.call_later(answer.delay, self.late, wired, answer)
         else:
             self.send(wired, answer)
@@ -295,6 +299,7 @@ class Connection(asyncio.Protocol):
         request, lasts, _ = wired
         status, body, broken = answer.status, answer.body, answer.broken
         if self.transport.is_closing():
+            self.hub.drop(answer)
             return
         if broken and broken != "truncate":
             self.break_off(reset=broken == "reset")

@@ -146,7 +146,7 @@ class _Running:
         self._listener = listener
         self._pool = ThreadPoolExecutor(limits.THREADS, "mockbm")
         self._loop = _new_event_loop()
-        self._hub = Hub(self._loop, self._answer_at_once, self._answer, self._pool)
+        self._hub = Hub(self._loop, self._answer_at_once, self._answer, self._drop, self._pool)
         self._has_admin = server._settings.admin_api
         self._waits = server.mock.store.shared
         self._accepts = threading.Event()
@@ -209,6 +209,15 @@ class _Running:
         if self._waits or request.path.startswith(ADMIN_PREFIX):
             return None
         return self._answer(request, None)
+
+    def _drop(self, answer: Answer) -> None:
+        """Have the journal say of an answer that it is not sent."""
+        if answer.unsent is None:
+            return
+        if self._waits:
+            self._pool.submit(answer.unsent)
+        else:
+            answer.unsent()
 
     def _answer(self, request: Request, peer: Any) -> Answer:
         try:

@@ -22,6 +22,9 @@ class MemoryJournal:
         self.add = self._records.append
         self.clear = self._records.clear
 
+    def update(self, record: Record) -> None:
+        """Nothing is to be done: the records themselves are what is here."""
+
     def entries(self) -> list[Entry]:
         """The entries, oldest first."""
         return [record.entry() for record in self._records.copy()]

@@ -295,6 +295,16 @@ class RedisJournal:
         self._is_cleared = False
         self.add = self._added.append
 
+    def update(self, record: Record) -> None:
+        """Write a request anew that was added and has changed, if it is still there."""
+        key, entry = self._store.key("journal", self._id), record.entry()
+        with self._store.calling():
+            newest = self._store.redis.lindex(key, -1)
+            place = record.number - json.loads(newest or "{}").get("number", 0) - 1
+            stored = self._store.redis.lindex(key, place) if newest and place < 0 else None
+            if stored and json.loads(stored)["time"] == entry.time:
+                self._store.redis.lset(key, place, json.dumps(entry.to_json()))
+
     def clear(self) -> None:
         """Remove all entries."""
         self._added.clear()

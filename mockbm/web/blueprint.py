@@ -21,6 +21,9 @@ CAN_BREAK = "mockbm.can_break"
 BREAK = "mockbm.break"
 """In the WSGI environment: how the server is to break it, if it is to."""
 
+MAX_READ = 16 * 1024 * 1024
+"""Bytes of a body that are read at all."""
+
 blueprint = Blueprint("endpoints", __name__)
 
 
@@ -73,7 +76,7 @@ def as_response(found: Answer) -> Response:
 
 
 def read_body(current: FlaskRequest) -> bytes:
-    """The body, of which a long one is read only as far as it takes to see that it is too long.
+    """The body, of which no more is held than it takes to see that it is too long.
 
     Raises: BadRequest where it does not arrive as its headers say.
     """
@@ -83,6 +86,10 @@ def read_body(current: FlaskRequest) -> bytes:
     try:
         while len(body) <= MAX_BODY and (piece := stream.read(MAX_BODY + 1 - len(body))):
             body += piece
+        # A server that closes a connection with unread bytes may take its answer back.
+        left = MAX_READ - len(body)
+        while left > 0 and (piece := stream.read(min(left, MAX_BODY))):
+            left -= len(piece)
     except Exception as error:  # noqa: BLE001 (each WSGI server has errors of its own)
         log.warning("a request has no end: %r", error)
         raise BadRequest("the body does not arrive as the headers say") from None
