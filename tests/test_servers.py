@@ -225,6 +225,10 @@ WIRE = {
     "HTTP/1.0 that stays": row("200/4 200/4 open", with_field(OLD, STAYS), with_field(OLD, STAYS)),
     "the last one": row("200/4 closed", with_field(GET, LAST) + ONE),
     "the last one, in a list": own("200/4 closed", with_field(GET, b"Connection: x, Close") + ONE),
+    "no Host": row("200/4 open", GET.replace(b"Host: mock\r\n", b"")),
+    "the admin API without a Host": row(
+        "403 200/1 open", b"GET /__admin/health HTTP/1.1\r\n\r\n" + ONE
+    ),
     # Bodies in chunks.
     "chunks": row("200/4 200/1 open", chunked(chunks=CHUNKS) + ONE),
     "chunks in capitals": row("200/4 open", chunked(chunks=CHUNKS).replace(b"chunked", b"Chunked")),
@@ -411,6 +415,7 @@ def test_a_client_that_asks_first_may_go_on(busy: MockServer) -> None:
 
 
 HALVES = {
+    "admin": (b"GET /__admin/scenario HTTP/1.1\r\nHost: [::1]\r\n\r\n", "200/0"),
     "one": (GET, "200/4"),
     "three": (GET + POST + ONE, "200/4 200/4 200/1"),
     "part": (GET[:-2], ""),
