@@ -123,9 +123,10 @@ class MockbmFixture:
 
     def _end(self, *, checks: bool = True) -> None:
         """End the session. Fails where strict is on and requests were refused or ignored."""
-        self._log = self._lines()
         try:
             refused = self.refused() if self._strict and checks else []
+            if refused:
+                self._log = self._lines()
         finally:
             self._server._end(self._session)
         if refused:
@@ -300,7 +301,7 @@ class MockbmFixture:
         ]
 
     def _lines(self) -> list[str]:
-        """What the report of a failed test says about its requests, also after the end."""
+        """What the report of a failed test says about its requests."""
         if self._log is not None:
             return self._log
         try:

@@ -58,12 +58,14 @@ class Value(Field[T]):
     validators and attributes of objects.
     """
 
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any
+    ) -> Any:
         if value is missing and self.load_default is missing and not self.required:
             return missing
         if value is missing or value is None or self.validators:
-            return super().deserialize(value, *args, **kwargs)
-        return self._deserialize(value, *(args or (None, None)), **kwargs)
+            return super().deserialize(value, attr, data, **kwargs)
+        return self._deserialize(value, attr, data, **kwargs)
 
     def serialize(self, attr: str, obj: Any, *args: Any, **kwargs: Any) -> Any:
         if type(obj) is dict and self.dump_default is missing and self.attribute is None:
