@@ -77,8 +77,8 @@ class Hub:
             connection.transport.abort()
         self.ticking = self.loop.call_later(0.5, self.tick)
 
-    def remember(self, chunk: bytes, wired: Wired) -> None:
-        """Note that these bytes are this request. Only when they come again are they kept."""
+    def cache(self, chunk: bytes, wired: Wired) -> None:
+        """Cache the request that these bytes are, once they have come twice."""
         key = hash(chunk)
         if key in self._seen:
             _make_room(self.parsed)
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         if self.completed:
             is_whole = is_idle and len(self.completed) == 1 and not self.receiving
             if is_whole and self.chunk <= limits.MAX_CACHED and not self.refused:
-                self.hub.remember(data, self.completed[0])
+                self.hub.cache(data, self.completed[0])
             self.completed.clear()
 
     def eof_received(self) -> bool:
