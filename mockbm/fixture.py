@@ -362,7 +362,7 @@ class MockbmServer:
         """The names of all scenarios, in alphabetical order."""
         if isinstance(self._mock, AdminClient):
             return tuple(found["name"] for found in self._mock.scenarios())
-        return tuple(self._mock.mock.scenarios)
+        return tuple(self._mock.mock.catalog.scenarios)
 
     def session(
         self, scenario: str | None = None, *, strict: bool | None = None, label: str = "pytest"

@@ -78,7 +78,7 @@ def test_show_prints_a_scenario_as_yaml(tmp_path: Path) -> None:
     (tmp_path / "new.yaml").write_text(printed, encoding="utf-8")
     with MockServer(tmp_path) as server:
         old, new = (
-            server.mock.scenario(name).tables["releases"].select({}) for name in ("old", "new")
+            server.mock.catalog.get(name).tables["releases"].select({}) for name in ("old", "new")
         )
         assert old.body == new.body
     done = run("show", "singel", str(tmp_path))

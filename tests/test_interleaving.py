@@ -166,7 +166,7 @@ def test_a_switch_and_a_reload_at_once(
     reload = (admin, second, "POST", "/reload")
     with threads() as start:
         if inner == "switch":
-            pause = Pause(monkeypatch, mock_of(second).source, "load", before=False)
+            pause = Pause(monkeypatch, mock_of(second).catalog.source, "load", before=False)
             outer = start(*reload)
             pause.wait()
             assert start(*switch).result().status_code == 200
@@ -185,7 +185,7 @@ def test_two_reloads_at_once(apps: Apps, monkeypatch: pytest.MonkeyPatch, tmp_pa
     """The newest files are served, also where a reload that has read older ones ends later."""
     first, second = apps
     file = tmp_path / "scenarios" / "start.yaml"
-    pause = Pause(monkeypatch, mock_of(first).source, "load", before=False)
+    pause = Pause(monkeypatch, mock_of(first).catalog.source, "load", before=False)
     with threads() as start:
         file.write_text(RELEASES.format(22))
         older = start(admin, first, "POST", "/reload")

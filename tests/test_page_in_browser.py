@@ -174,7 +174,7 @@ def release(id_: int, **values: Any) -> dict[str, Any]:
 def test_shows_every_scenario(server: MockServer, open_page: Opener) -> None:
     """Each scenario has a card with what it is for, a picture in words; the active one says so."""
     page = open_page(server)
-    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    soon(page.locator(".card")).to_have_count(len(server.mock.catalog.scenarios))
     documented = card(page, "documented")
     soon(documented).to_have_attribute("aria-current", "true")
     soon(page.locator(".card[aria-current=true]")).to_have_count(1)
@@ -196,14 +196,14 @@ def test_shows_every_scenario(server: MockServer, open_page: Opener) -> None:
 def test_searching(server: MockServer, open_page: Opener) -> None:
     """The search leaves the cards that have all its words, and says when none has."""
     page = open_page(server)
-    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    soon(page.locator(".card")).to_have_count(len(server.mock.catalog.scenarios))
     search = page.get_by_label("Search the scenarios")
     search.fill("RESTART documented")
     soon(page.locator(".card h3")).to_have_text(["flaky"])
     search.fill("no such thing")
     soon(page.locator("#no-cards")).to_be_visible()
     search.fill("")
-    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    soon(page.locator(".card")).to_have_count(len(server.mock.catalog.scenarios))
 
 
 def test_switching(server: MockServer, open_page: Opener) -> None:
@@ -291,9 +291,9 @@ def test_records(server: MockServer, open_page: Opener) -> None:
 def test_all_of_it_is_reached_by_keyboard(server: MockServer, open_page: Opener) -> None:
     """The tabulator comes to a switch, to a copy, and through to the journal's last control."""
     page = open_page(server)
-    soon(page.locator(".card")).to_have_count(len(server.mock.scenarios))
+    soon(page.locator(".card")).to_have_count(len(server.mock.catalog.scenarios))
     reached = []
-    for _ in range(4 * len(server.mock.scenarios) + 30):
+    for _ in range(4 * len(server.mock.catalog.scenarios) + 30):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate("document.activeElement.id || document.activeElement.innerText")

@@ -182,7 +182,7 @@ def test_a_switch_ends_a_problem(tmp_path: Path) -> None:
         assert "bbb: has no file any more, but is active" in client.health()["problems"][0]
         server.use("aaa")
         until(lambda: client.health()["status"] == "ok")
-        assert list(server.mock.scenarios) == ["aaa"]
+        assert list(server.mock.catalog.scenarios) == ["aaa"]
 
 
 def test_a_broken_file_is_named_where_it_hides_another(tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, Protocol
+from typing import Any
 
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
+from .catalog import Catalog, Source
 from .endpoint import Endpoint, Result, not_found
-from .errors import Problem, ScenarioError, UnknownName, plural
-from .faults import Fault
+from .errors import ScenarioError, UnknownName, plural
 from .fields import Duration, Moment
 from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
 from .request import Call, Request, header_key
@@ -41,21 +41,6 @@ UNSENT = "not sent: the client was gone"
 """The note of an answer that is in the journal and did not go out."""
 
 log = logging.getLogger("mockbm")
-
-
-class Source(Protocol):
-    """Where scenarios come from. name: for people, such as the path of a directory."""
-
-    name: str
-
-    def load(self) -> dict[str, Scenario]:
-        """All scenarios, by name in alphabetical order. Raises: ScenarioError."""
-
-    def inline(self, values: Any, known: Mapping[str, Scenario]) -> Scenario:
-        """A scenario from plain values, which may extend a known one. Raises: ScenarioError."""
-
-    def hint(self, name: str) -> str:
-        """Why no scenario has a name that one could have; "" for other names."""
 
 
 @dataclass(eq=False, slots=True)
@@ -159,7 +144,7 @@ class Mock:
         breaks_connections: bool = False,
         page: bool = True,
     ) -> None:
-        self.source = source
+        self.catalog = Catalog(source, breaks_connections=breaks_connections)
         self.store = store
         self.strict = strict
         self.max_sessions = max_sessions
@@ -167,24 +152,20 @@ class Mock:
             self.clock = Clock() if clock is None else clock_at(clock)
         except ValueError as error:
             raise ValueError(f"the clock: {error}") from None
-        self.breaks_connections = breaks_connections
         self.on_record: Callable[[Record, Session], None] = log_record
-        self.problems: tuple[Problem, ...] = ()
         self.endpoints = {endpoint.path: endpoint for endpoint in endpoints}
         paths = [*self.endpoints]
         unknown = not_found(paths, f"{ADMIN_PREFIX}/" if page else "")
         self._unknown = Endpoint("", unknown, endpoints[0].parameters)
         self._reloading = threading.RLock()
-        self._gone: dict[str, Scenario] = {}
         self._began = monotonic()
         self._reloads = 0
-        self._take(source.load())
         if scenario is None:
-            known = self.scenarios
+            known = self.catalog.scenarios
             scenario = DEFAULT_SCENARIO if DEFAULT_SCENARIO in known else next(iter(known))
         self._start = scenario
-        self._require_playable(self.scenario(scenario))
-        self.scenario(scenario).prepare()
+        self.catalog.require_playable(self.catalog.get(scenario))
+        self.catalog.get(scenario).prepare()
         self.default = LocalSession(self, DEFAULT)
 
     @property
@@ -192,34 +173,12 @@ class Mock:
         """Seconds since it was made."""
         return monotonic() - self._began
 
-    def _take(self, scenarios: dict[str, Scenario]) -> None:
-        self.scenarios = scenarios
-        self.loaded = outgoing(Clock().now())
-        self._keys = frozenset(key for item in scenarios.values() for key in item.api_keys)
-
     def endpoint(self, path: str) -> Endpoint:
         """The endpoint of a path, in any case and perhaps with a slash at its end [C, D]."""
         found = self.endpoints.get(path)
         if found is None and path.isascii():  # some other letters are ASCII ones in lower case
             found = self.endpoints.get(path.lower().removesuffix("/"))
         return found or self._unknown
-
-    def scenario(self, name: str) -> Scenario:
-        """The scenario of that name. Raises: UnknownName."""
-        scenarios = self.scenarios
-        if name not in scenarios:
-            broken = self.problems and f"changed files are not served, since {self.problems[0]}"
-            raise UnknownName("scenario", name, scenarios, broken or self.source.hint(name))
-        return scenarios[name]
-
-    def _require_playable(self, scenario: Scenario) -> None:
-        """Refuse a scenario that this server cannot play. Raises: ScenarioError."""
-        if scenario.needs_socket and not self.breaks_connections:
-            what = (
-                "breaks connections, which this WSGI server does not let mockbm do; "
-                "run it with `mockbm serve`, or with the pytest fixture"
-            )
-            raise ScenarioError([Problem("", 0, 0, scenario.name, what)])
 
     # Reading the files again.
 
@@ -235,10 +194,10 @@ class Mock:
             before = self.store.reloads()
             default = next((s for s in self.store.sessions() if s.id == DEFAULT), None)
             needed = {self._start: "active at the start"}
-            if default and default.values is None and default.active in self.scenarios:
+            if default and default.values is None and default.active in self.catalog.scenarios:
                 needed[default.active] = "active"
             try:
-                self._load(needed)
+                self.catalog.load(needed, self._in_use)
             except ScenarioError as error:
                 text = "the scenario files have problems; what was read before stays in use:\n%s"
                 fields = {"event": "reload", "problems": [*map(str, error.problems)]}
@@ -248,36 +207,10 @@ class Mock:
             # Where another process has reloaded meanwhile, its files may be newer: read them, too.
             self._reloads = reloads if reloads == before + 1 else before
 
-    def _load(self, needed: Mapping[str, str]) -> None:
-        try:
-            scenarios = self.source.load()
-            gone = [
-                Problem(self.source.name, 1, 1, name, f"has no file any more, but is {role}")
-                for name, role in needed.items()
-                if name not in scenarios
-            ]
-            if gone:
-                raise ScenarioError(gone)
-            sessions = self.store.sessions()
-            used = {self._start, *(s.active for s in sessions), *(s.start for s in sessions)}
-            for name in used & scenarios.keys():
-                self._require_playable(scenarios[name])
-        except ScenarioError as error:
-            self.problems = error.problems
-            raise
-        before = {**self._gone, **self.scenarios}
-        for name, scenario in scenarios.items():
-            known = before.get(name)
-            if known is not None and known.fingerprint == scenario.fingerprint:
-                scenarios[name] = known  # with all that was made of it
-        for name in used & scenarios.keys():
-            scenarios[name].prepare()
-        self._gone = {name: before[name] for name in used & before.keys() - scenarios.keys()}
-        self.problems = ()
-        self._take(scenarios)
-        fields = {"event": "reload", "scenarios": len(scenarios)}
-        text = f"the scenario files are reloaded: {plural(len(scenarios), 'scenario')}"
-        log.info(text, extra={"fields": fields})
+    def _in_use(self) -> set[str]:
+        """The names of the scenarios that sessions have."""
+        sessions = self.store.sessions()
+        return {self._start, *(s.active for s in sessions), *(s.start for s in sessions)}
 
     def _catch_up(self) -> None:
         """Read the files again because another process has.
@@ -289,7 +222,7 @@ class Mock:
             if self._reloads == reloads:
                 return
             try:
-                self._load({})
+                self.catalog.load({}, self._in_use)
             except ScenarioError as error:
                 text = f"another process has read scenario files that have problems now: {error}"
                 raise ConnectionError(text) from None
@@ -303,8 +236,8 @@ class Mock:
         scenario: another one to start with.
         Raises: UnknownName; RuntimeError where there are `max_sessions` already.
         """
-        start = self.scenario(self._start if scenario is None else scenario)
-        self._require_playable(start)
+        start = self.catalog.get(self._start if scenario is None else scenario)
+        self.catalog.require_playable(start)
         start.prepare()
         key = new_key()
         session = self._fresh(session_id(key), label, start)
@@ -360,7 +293,7 @@ class Mock:
         if self.store.reloads() != self._reloads:
             self._catch_up()
         if not is_default:
-            self.store.add(self._fresh(DEFAULT, "", self.scenario(self._start)))
+            self.store.add(self._fresh(DEFAULT, "", self.catalog.get(self._start)))
         return found
 
     def _sync(self, session: Session) -> None:
@@ -372,7 +305,7 @@ class Mock:
         try:
             self._sync_scenario(session)
             if session.lacks_faults:
-                session.load_faults(self.load_faults(session.faults))
+                session.load_faults(self.catalog.faults(session.faults))
         except (ScenarioError, UnknownName) as error:
             session.unload(
                 f"the shared state has a scenario active that cannot be had here: {error}; switch "
@@ -380,18 +313,11 @@ class Mock:
                 "MOCKBM_STATE"
             )
 
-    def load_faults(self, values: Any) -> tuple[Fault, ...]:
-        """Faults from plain values. Raises: ScenarioError, also where the server cannot do them."""
-        scenario = self.source.inline({"releases": [], "faults": values}, {})
-        self._require_playable(scenario)
-        return scenario.faults
-
     def _sync_scenario(self, session: Session) -> None:
         if session.values is None:
-            known = self.scenarios.get(session.active) or self._gone.get(session.active)
-            session.load(known or self.scenario(session.active))
+            session.load(self.catalog.find(session.active))
         elif not session.is_loaded:
-            session.load(self.source.inline(session.values, {**self._gone, **self.scenarios}))
+            session.load(self.catalog.inline(session.values))
 
     @contextmanager
     def session(self, key: str | None) -> Iterator[Access]:
@@ -411,7 +337,7 @@ class Mock:
                     yield Access(self, session, _refusal(session, session.scenario, key_))
                 elif id_ == DEFAULT and key_ in session.scenario.api_keys:
                     yield Access(self, session)
-                elif is_pinned and (id_ != DEFAULT or base in self._keys):
+                elif is_pinned and (id_ != DEFAULT or base in self.catalog.api_keys):
                     with self._pinned(session, key_, base, name) as access:
                         yield access
                 else:
@@ -426,10 +352,10 @@ class Mock:
         It is opened when it is first needed, and begins again when its parent does.
         """
         try:
-            scenario = self.scenario(name)
+            scenario = self.catalog.get(name)
             why = _refusal(parent, scenario, base)
             if not why:
-                self._require_playable(scenario)
+                self.catalog.require_playable(scenario)
         except UnknownName as error:
             scenario, why = parent.scenario, f"the API key is pinned, but {error}"
         except ScenarioError as error:
@@ -461,8 +387,8 @@ class Mock:
         why = self.store.ended(id_) or self.store.ended(session_id(key.rpartition(PIN)[0]))
         if why is not None:
             return f"the session of this API key has ended: {why}" + _hint(default.scenario)
-        if key in self._keys:
-            others = [item.name for item in self.scenarios.values() if key in item.api_keys]
+        if key in self.catalog.api_keys:
+            others = [item.name for item in self.catalog.scenarios.values() if key in item.api_keys]
             return (
                 f"scenario {default.scenario.name} does not accept this API key; "
                 f"accepted by: {', '.join(others)}"
@@ -515,7 +441,7 @@ class LocalSession:
 
     def use(self, name: str) -> None:
         """Make another scenario active. Raises: UnknownName; RuntimeError for a pinned key's."""
-        self._switch(self._mock.scenario(name), None)
+        self._switch(self._mock.catalog.get(name), None)
 
     def use_values(self, values: Any) -> None:
         """Make a scenario active that is written as plain values, as in a scenario file.
@@ -523,11 +449,10 @@ class LocalSession:
         Raises: ScenarioError; RuntimeError for a pinned key's.
         """
         values = deepcopy(values)  # the caller may go on changing them
-        mock = self._mock
-        self._switch(mock.source.inline(values, {**mock._gone, **mock.scenarios}), values)
+        self._switch(self._mock.catalog.inline(values), values)
 
     def _switch(self, scenario: Scenario, values: Any) -> None:
-        self._mock._require_playable(scenario)
+        self._mock.catalog.require_playable(scenario)
         scenario.prepare()
         with self._mock.use(self.id) as session:
             if session.parent is not None:
@@ -541,7 +466,7 @@ class LocalSession:
         They replace those of an earlier call; the active scenario goes on. Raises: ScenarioError.
         """
         faults = deepcopy(faults)
-        loaded = self._mock.load_faults(faults)
+        loaded = self._mock.catalog.faults(faults)
         with self._mock.use(self.id) as session:
             session.set_faults(faults, loaded)
             session.log("faults", f"{plural(len(loaded), 'fault')} added")
@@ -550,9 +475,12 @@ class LocalSession:
         """Go back to what a fresh start has: scenario, counts, clock and an empty journal."""
         with self._mock.use(self.id) as session:
             mock = self._mock
-            known = {**mock._gone, **mock.scenarios}
             clock = session.clock if session.parent else mock.clock
-            session.reset(known.get(session.start) or mock.scenario(mock._start), clock)
+            try:
+                start = mock.catalog.find(session.start)
+            except UnknownName:
+                start = mock.catalog.get(mock._start)
+            session.reset(start, clock)
             session.log("reset", f"reset to {session.active}", scenario=session.active)
 
     @property

@@ -33,8 +33,8 @@ class Watch:
 
     def __init__(self, mock: Mock, since: State) -> None:
         self._mock = mock
-        assert isinstance(mock.source, Directory)
-        self._directory = mock.source.path
+        assert isinstance(mock.catalog.source, Directory)
+        self._directory = mock.catalog.source.path
         self._stopped = threading.Event()
         self._waits = False
         self._thread = threading.Thread(target=self._run, name="mockbm watch", daemon=True)
@@ -57,7 +57,7 @@ class Watch:
     def _hindered(self) -> str:
         """While there are problems, the active scenario: that it has no file may be the problem."""
         with suppress(ConnectionError):
-            return self._mock.default.active if self._mock.problems else ""
+            return self._mock.default.active if self._mock.catalog.problems else ""
         return ""
 
     def _reload(self) -> bool:
@@ -72,7 +72,7 @@ class Watch:
             return False
         except Exception as error:  # noqa: BLE001 (the next change may be for the better)
             log.exception("the changed scenario files cannot be read")
-            self._mock.problems = (Problem("", 0, 0, str(self._directory), f"{error!r}"),)
+            self._mock.catalog.problems = (Problem("", 0, 0, str(self._directory), f"{error!r}"),)
         self._waits = False
         return True
 

@@ -217,7 +217,7 @@ def refuse_caller(*, is_file: bool = False) -> Response | None:
 def list_scenarios() -> Values:
     """All scenarios."""
     active = current_mock().default.scenario
-    scenarios = current_mock().scenarios.values()
+    scenarios = current_mock().catalog.scenarios.values()
     return {"active": active.name, "scenarios": [_overview(item, active) for item in scenarios]}
 
 
@@ -225,7 +225,7 @@ def list_scenarios() -> Values:
 def show_scenario(name: str) -> Values:
     """One scenario, with its releases."""
     active = current_mock().default.scenario
-    return _overview(current_mock().scenario(name), active) | _records(name, RELEASES)
+    return _overview(current_mock().catalog.get(name), active) | _records(name, RELEASES)
 
 
 @Call("GET", "/scenarios/<name>/state", schemas.State)
@@ -236,7 +236,7 @@ def show_scenario_state(name: str) -> Values:
 
 def _records(name: str, *kinds: str) -> Values:
     """Records of a scenario as a session would begin with them now."""
-    scenario = current_mock().scenario(name)
+    scenario = current_mock().catalog.get(name)
     with current_mock().use(DEFAULT) as default:
         clock = default.clock
     fresh = Session("", "", name, name, clock, clock.now())
@@ -418,13 +418,13 @@ def get_health() -> Values:
     """How the mock is."""
     mock = current_mock()
     found: Values = {
-        "status": "degraded" if mock.problems else "ok",
-        "problems": [*mock.problems],
+        "status": "degraded" if mock.catalog.problems else "ok",
+        "problems": [*mock.catalog.problems],
         "version": __version__,
         "uptime": round(mock.uptime, 3),
-        "loaded": mock.loaded,
+        "loaded": mock.catalog.loaded,
         "state": mock.store.name,
-        "scenarios": len(mock.scenarios),
+        "scenarios": len(mock.catalog.scenarios),
     }
     try:
         with mock.use(DEFAULT) as session:
