@@ -465,7 +465,8 @@ RELEASES = [
         "create with nothing",
         "POST create",
         "releaseNumber: is missing; add releaseNumber: ...\n"
-        "pipelineName: is missing; add pipelineName: ...",
+        "pipelineName: is missing; add pipelineName: ...\n"
+        "applicationId: is missing; add applicationId or applicationName",
     ),
     Row(
         "create without an application",
@@ -770,6 +771,11 @@ BUILDS = [
         ),
     ),
     Row(
+        "a misspelt status in its own letters",
+        "GET builds?status=Actve",
+        "status: 'Actve' is not one of active, rejected, deployed; did you mean active?",
+    ),
+    Row(
         "a status of releases",
         "GET builds?status=canceled",
         "status: 'canceled' is not one of active, rejected, deployed",
@@ -947,7 +953,7 @@ BUILDS = [
     Row(
         "a build of a canceled release",
         "POST builds/create?releaseId=3",
-        "releaseId: release 0.9 is canceled",
+        "releaseId: release 0.9 is canceled; restore it first",
     ),
     Row(
         "a build of a deployed release",
@@ -1288,7 +1294,7 @@ DEPLOYMENTS = [
     Row(
         "deploy a build of a canceled release",
         "POST builds/deploy?buildId=7&force=true",
-        "buildId: release 1.0.1 is canceled",
+        "buildId: release 1.0.1 is canceled; restore it first",
         before=("POST cancel?releaseId=4",),
     ),
     Row("deploy nothing", "PUT builds/deploy", NO_BUILD),

@@ -123,6 +123,25 @@ def test_explanations_of_deployments() -> None:
         assert answer.headers["X-Mockbm-Explain"] == explanation
 
 
+def test_a_deployment_without_a_plan_does_its_work_itself() -> None:
+    """Only the parent of one with a plan, of its build and stage, is left out of answers."""
+    client = create_app().test_client()
+    at_stage = {"buildId": 1, "pipelineStageName": "Testing", "status": "failed"}
+    values = {
+        "extends": "single",
+        "builds": [{"id": 1, "number": 1, "releaseId": 1}],
+        "deployments": [
+            {"id": 5, "buildId": 1, "status": "failed"},
+            {"id": 6, **at_stage},
+            {"id": 7, "plan": "Deploy", **at_stage},
+        ],
+    }
+    assert client.put("/__admin/scenario", json=values).status_code == 200
+    for query, ids in {"": [7, 5], "?status=failed": [7, 5], "?deploymentId=6": [6]}.items():
+        answer = client.get(f"/api/releases/builds/deployments{query}", headers=KEY)
+        assert [deployment["id"] for deployment in answer.get_json()] == ids
+
+
 def test_no_row_is_twice() -> None:
     """Every row has a name and a request of its own."""
     assert len({row.id for row in TABLE}) == len(TABLE) >= 150

@@ -481,6 +481,31 @@ ROWS = [
         "13:34: builds[5].releaseId: no release has the id 99",
         "15:20: deployments[0].buildId: no build has the id 77",
     ),
+    refused(
+        "stages that no pipeline has",
+        "releases:\n"
+        "- {id: 1, number: 1, applicationId: 1, applicationName: A, pipelineName: Ship}\n"
+        "pipelines: {Ship: [Testing, Live]}\n"
+        "builds:\n"
+        "- {id: 2, number: 1, releaseId: 1, furthestStage: Testng}\n"
+        "- {id: 3, number: 2, releaseId: 1, furthestStage: Warehouse}\n"
+        "deployments: {result: {Lvie: failed, Live: failed}}\n",
+        "5:51: builds[0].furthestStage: pipeline Ship has no such stage; did you mean Testing?",
+        "7:30: deployments.result.Lvie: no pipeline has this stage; did you mean Live?",
+    ),
+    refused(
+        "a result for a stage that no pipeline has by default",
+        "releases: []\ndeployments: {result: {Prodction: failed}}\n",
+        "2:35: deployments.result.Prodction: no pipeline has this stage; did you mean Production?",
+    ),
+    refused(
+        "pipelines without stages",
+        "releases: []\npipelines: {A: Build, B: [], C: [[]], D: null}\n",
+        "2:16: pipelines.A: expected a list of at least one stage, such as [Test, Production]",
+        "2:26: pipelines.B: expected a list of at least one stage, such as [Test, Production]",
+        "2:33: pipelines.C: a stage is some text",
+        "2:42: pipelines.D: expected a list of at least one stage, such as [Test, Production]",
+    ),
     served(
         "builds of a release, of which it names one",
         "releases:\n"

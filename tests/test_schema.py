@@ -95,6 +95,10 @@ UNSEEN: dict[str, list[str]] = {
         "removes what only this file has",
     ],
     "which records there are": ["what is wrong with siblings together"],
+    "which stages a pipeline has": [
+        "stages that no pipeline has",
+        "a result for a stage that no pipeline has by default",
+    ],
     "whether two properties have one value": [
         "older names contradict",
         "changes: [{after: 1 call, furthestBuildId: 3, furthestPackageId: 4}]",

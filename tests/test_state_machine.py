@@ -114,8 +114,11 @@ class Model:
             kind: [{name: row[name] for name in names if name in row} for row in state[kind]]
             for kind, names in PROPERTIES.items()
         }
-        for row, full in zip(self.records["deployments"], state["deployments"], strict=True):
-            row["isChild"] = full["plan"] is not None
+        works = [(row["buildId"], row["pipelineStageName"]) for row in state["deployments"]]
+        for row, full, work in zip(
+            self.records["deployments"], state["deployments"], works, strict=True
+        ):
+            row["isChild"] = full["plan"] is not None or works.count(work) == 1
         self.patience = {"pending": pending, "executing": executing}
         self.result = result if isinstance(result, dict) else dict.fromkeys(STAGES, result)
         self.now = now

@@ -150,10 +150,11 @@ class Choice(Value[str]):
         self.any_case = any_case
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> str:
-        if isinstance(value, str) and self.any_case:
-            value = value.lower() if value.isascii() else value
-        if isinstance(value, str) and value in self.choices:
-            return str(value)
+        word = value if isinstance(value, str) else ""
+        if self.any_case and word.isascii():
+            word = word.lower()
+        if word in self.choices:
+            return str(word)
         near = nearest(value, self.choices) if isinstance(value, str) else None
         raise ValidationError(
             f"{quoted(value)} is not one of {', '.join(self.choices)}"

@@ -64,6 +64,9 @@ class ParameterSchema(NamedSchema):
         missing = self._required.difference(loaded, messages)
         for name in filter(missing.__contains__, known if missing else ()):
             messages[name] = [known[name].error_messages["required"]]
+        if missing and self.NEEDS and not any(values.keys() >= {*line} for line in self.NEEDS):
+            how = " or ".join(" and ".join(line) for line in self.NEEDS)
+            messages.setdefault(self.NEEDS[0][0], [f"is missing; add {how}"])
         for name, what in self._crowded(values) if strict and len(values) > 1 else ():
             messages.setdefault(name, []).append(what)
         if messages:

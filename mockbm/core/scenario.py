@@ -88,8 +88,10 @@ class Scenario:
 
     @property
     def world(self) -> World:
-        """All records as loaded, and the other keys of the file."""
-        return {**self.options, **{name: self.records(name) for name in self.kinds}}
+        """All records as loaded, and the other keys of the file; `settings` are those of kinds."""
+        settings = {name: self.options[name] for name in self.kinds if name in self.options}
+        records = {name: self.records(name) for name in self.kinds}
+        return {**self.options, "settings": settings, **records}
 
     @cached_property
     def release_count(self) -> int:
@@ -342,7 +344,8 @@ def make_scenario(
         kinds=kinds,
         fingerprint=hashlib.sha256(content).hexdigest(),
     )
-    if any(rows for kind, rows in own.items() if kind != RELEASES):
+    others_too = any(rows for kind, rows in own.items() if kind != RELEASES)
+    if others_too or options.keys() & kinds.keys():
         world = scenario.world
         found = {kind.name: kind.check(own.get(kind.name, ()), world) for kind in kinds.values()}
         wrong = {kind: messages for kind, messages in found.items() if messages}

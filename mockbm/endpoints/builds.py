@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.endpoint import Endpoint, Result
-from ..core.errors import quoted
+from ..core.errors import nearest, quoted
 from ..core.fields import Choice, Date, Integer, Row, Text
 from ..core.json_schema import about
 from ..core.kind import Kind, World
@@ -86,6 +86,15 @@ def check(builds: Sequence[Row], world: World) -> dict[int, Any]:
         if "releaseId" not in build and not {*APPLICATION} <= build.keys():
             how = "add releaseId, or applicationId and applicationName"
             problems[index] = {"releaseId": [f"is missing; {how}"]}
+    releases = {release["id"]: release for release in world["releases"]}
+    for index, build in enumerate(builds):
+        pipeline = {**releases.get(build.get("releaseId"), {}), **build}.get("pipelineName")
+        stages = world.get("pipelines", {}).get(pipeline, ())
+        stage = build.get("furthestStage", "")
+        near = None if stage in stages else nearest(stage, stages)
+        if near:  # without one, it may be a stage that the pipeline had when the build was there
+            what = f"pipeline {pipeline} has no such stage; did you mean {near}?"
+            problems.setdefault(index, {})["furthestStage"] = [what]
     return problems
 
 
@@ -196,7 +205,8 @@ def _owner(session: Session, values: Mapping[str, Any]) -> tuple[Row | None, Row
     if any(name in values for name in RELEASE):
         release = find_release(session, values)
         if release["status"] != "active":
-            raise refuse("releaseId", f"release {release['number']} is {release['status']}")
+            how = "; restore it first" if release["status"] == "canceled" else ""
+            raise refuse("releaseId", f"release {release['number']} is {release['status']}{how}")
         owner = {of: release[name] for of, name in OF_RELEASE.items() if name in release}
         return release, {"releaseId": release["id"], **owner}
     if not any(name in values for name in APPLICATION):

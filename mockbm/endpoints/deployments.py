@@ -36,6 +36,7 @@ from ._references import (
     BUILD,
     BY_API,
     DEFAULT_CREATED_ON,
+    DEFAULT_STAGES,
     OLDER_PARAMETERS,
     RELEASE,
     BuildCall,
@@ -72,7 +73,10 @@ class DeploymentSchema(RecordSchema):
     id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
     plan = Text(
         allow_none=True,
-        metadata=about("The plan of a deployment that does the work; others have none."),
+        metadata=about(
+            "The plan of one that does the work of another of its build and stage, which has "
+            "none, and is shown only to a call with its deploymentId."
+        ),
     )
     status = Choice(*STATUSES, metadata=about("How far it is.", left_out="succeeded"))
     started = Date(metadata=about("When it started.", left_out="createdOn"))
@@ -109,14 +113,23 @@ OF_BUILD = {
 
 
 def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
-    """What is wrong with the deployments of a file: a build that is not there."""
-    return unknown(deployments, world, "builds", *BUILD)
+    """What is wrong with the deployments of a file: a build or a stage that is not there."""
+    problems: dict[Any, Any] = {**unknown(deployments, world, "builds", *BUILD)}
+    pipelines = world.get("pipelines", {})
+    stages = [stage for each in pipelines.values() for stage in each] or DEFAULT_STAGES
+    settings = world.get("settings", {}).get("deployments", {})
+    wrong = {stage for stage in settings.get("result", {}) if stage and stage not in stages}
+    if wrong:
+        what = "no pipeline has this stage"
+        problems["result"] = {stage: [f"{what}; {suggest(stage, stages)}"] for stage in wrong}
+    return problems
 
 
 def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
     """Deployments as loaded, with the default of everything that was left out."""
     known = world.get("builds", ()) if deployments else ()
     builds = {row["id"]: row for row in complete_builds(known, world)}
+    worked = {_work(deployment) for deployment in deployments if deployment.get("plan")}
     for deployment in deployments:
         build = builds.get(deployment.get("buildId"), {})
         full = {name: build[of] for name, of in OF_BUILD.items() if of in build} | deployment
@@ -126,8 +139,14 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
         full.setdefault("started", full["createdOn"])
         for name in ("plan", "ended"):
             full.setdefault(name, None)  # which are written where they are null [V]
-        full["isChild"] = full["plan"] is not None
+        # One without a plan is the parent of one that has one, or does its work itself.
+        full["isChild"] = full["plan"] is not None or _work(deployment) not in worked
         yield DeploymentSchema.with_older_names(full)
+
+
+def _work(deployment: Row) -> tuple[Any, ...]:
+    """What a parent and its child have in common."""
+    return deployment.get("buildId"), deployment.get("pipelineStageName")
 
 
 class Patience(After):
@@ -304,7 +323,7 @@ def deploy_build(session: Session, values: Mapping[str, Any]) -> Result:
         raise refuse(name, "the build is rejected; add force: true to deploy it all the same")
     release = session.table("releases").get(build.get("releaseId", 0))
     if release is not None and release["status"] == "canceled":
-        raise refuse(name, f"release {release['number']} is canceled")
+        raise refuse(name, f"release {release['number']} is canceled; restore it first")
     stages = stages_of(pipelines_of(session), build.get("pipelineName"))
     at = place_of(stages, build.get("furthestStage")) + 1
     stage = values.get("toStage")
@@ -366,6 +385,15 @@ DEPLOYMENT_KIND = Kind(
 )
 
 
+def _wrong(stages: Any) -> list[str]:
+    """What is wrong with the stages of a pipeline."""
+    if not isinstance(stages, list) or not stages:
+        return ["expected a list of at least one stage, such as [Test, Production]"]
+    if not all(stage and isinstance(stage, (str, int)) for stage in stages):
+        return ["a stage is some text"]
+    return []
+
+
 class Pipelines(Field[dict[str, list[str]]]):
     """The pipelines of an instance: the name of each, and its stages in their order."""
 
@@ -374,12 +402,10 @@ class Pipelines(Field[dict[str, list[str]]]):
             raise ValidationError(
                 "expected names and stages, such as {Release: [Test, Production]}"
             )
-        stages: Any = fields.List(Text(required=True))
-        found = {str(name): stages.deserialize(each) for name, each in value.items()}
-        empty = {name: ["a pipeline has at least one stage"] for name in found if not found[name]}
-        if empty:
-            raise ValidationError(empty)
-        return found
+        problems = {str(name): found for name, each in value.items() if (found := _wrong(each))}
+        if problems:
+            raise ValidationError(problems)
+        return {str(name): [str(stage) for stage in each] for name, each in value.items()}
 
     def json_schema(self, _place: Place) -> JsonSchema:
         stages = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}

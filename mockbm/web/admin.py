@@ -369,7 +369,7 @@ def list_sessions() -> Values:
 
 def _session(session: Session) -> Values:
     here = f"{_here()}/sessions/{session.id}"
-    links = {name: f"{here}/{name}" for name in ("scenario", "reset", "requests", "clock")}
+    links = {name: f"{here}/{name}" for name in LINKED_OF_SESSION}
     return {**vars(session), "scenario": session.active, "links": {"self": here, **links}}
 
 
@@ -458,9 +458,12 @@ def index() -> Response:
 
 LINKED = (
     *("health", "scenarios", "scenario", "state", "reset", "requests", "clock", "sessions"),
-    *("reload", "openapi.json"),
+    *("faults", "reload", "openapi.json"),
 )
 """The calls to which the index has links."""
+
+LINKED_OF_SESSION = ("scenario", "state", "faults", "reset", "requests", "clock")
+"""The calls to which a session has links."""
 
 
 def _here() -> str:
