@@ -48,6 +48,7 @@ CALLS = {
     "by a name that begins like ours": Call(403, 403, "localhost.evil.example", BEARER),
     "by an address of this machine": Call(403, 200, "192.0.2.7:8080", BEARER),
     "from another machine": Call(403, 401, remote="192.0.2.9"),
+    "over a Unix socket": Call(200, 401, remote=""),
     "from another machine, with the token": Call(403, 200, headers=BEARER, remote="192.0.2.9"),
     "from a page of ours": Call(
         200, 200, headers={**BEARER, "Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "none"}
@@ -122,6 +123,84 @@ def test_who_is_let_in(application: tuple[Flask, str], name: str, verb: str) -> 
     if expected != 200:
         assert answer.json["status"] == expected
         assert TOKEN not in answer.get_data(as_text=True)
+
+
+HERE = "the admin API is for this machine only, unless --admin-token is set"
+PAGES = "web pages cannot call the admin API"
+REASONS = {
+    "by another name": "Host is 'evil.example:8080': the admin API is not called by that name; "
+    "--allowed-host adds one",
+    "by no name": "Host is missing: the admin API is called by a name or an address, such as "
+    "localhost",
+    "from a foreign page": f"Origin is 'https://evil.example': {PAGES}",
+    "from a foreign page that hides": f"Sec-Fetch-Site is cross-site: {PAGES}",
+    "from another machine": HERE,
+    "through a proxy that sends Via": f"Via is of a proxy, which anyone may call: {HERE}",
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_why_a_call_is_refused(name: str) -> None:
+    """A refusal says which header or machine it is about, and what would help."""
+    call = CALLS[name]
+    client = create_app().test_client()
+    answer = client.get(
+        "/__admin/scenario",
+        headers={"Host": call.host, **call.headers},
+        environ_base={"REMOTE_ADDR": call.remote},
+    )
+    assert (answer.status_code, answer.json["detail"]) == (403, REASONS[name])
+
+
+def test_what_a_call_without_the_token_is_told() -> None:
+    """It says how the token is sent."""
+    answer = create_app(admin_token=TOKEN).test_client().get("/__admin/scenario")
+    detail = "the admin API needs its token, as Authorization: Bearer TOKEN"
+    assert (answer.status_code, answer.json["detail"]) == (401, detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "destination", "status"),
+    [
+        ("/__admin/", "document", 200),
+        ("/__admin/", "script", 403),
+        ("/__admin/", None, 403),
+        ("/__admin/scenario", "document", 403),
+    ],
+)
+def test_links_elsewhere_lead_to_the_page(path: str, destination: str | None, status: int) -> None:
+    """A link of another site may lead to the page, needs no token for it, and gets nothing else."""
+    headers = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
+    if destination:
+        headers["Sec-Fetch-Dest"] = destination
+    client = create_app(admin_token=TOKEN).test_client()
+    with client.get(path, headers=headers) as answer:
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "environ", "status"),
+    [
+        ("http://localhost", "localhost:80", {}, 200),
+        ("http://localhost:80", "localhost:80", {}, 403),
+        ("http://localhost:443", "localhost:443", {}, 200),
+        ("http://localhost", "localhost:443", {}, 403),
+        ("https://localhost", "localhost:443", {"wsgi.url_scheme": "https"}, 200),
+        ("https://localhost", "localhost:443", {"SERVER_PORT": "8080"}, 200),
+        ("https://localhost:80", "localhost:80", {"SERVER_PORT": "8080"}, 200),
+        ("https://localhost", "localhost", {"SERVER_PORT": "80"}, 403),
+        ("https://localhost", "localhost", {"SERVER_PORT": "8080"}, 200),
+    ],
+)
+def test_the_origins_of_our_page(
+    origin: str, host: str, environ: dict[str, str], status: int
+) -> None:
+    """An origin has no port where it is that of its scheme, and that of the call otherwise."""
+    client = create_app(allowed_hosts=["localhost"]).test_client()
+    answer = client.get(
+        "/__admin/scenario", headers={"Host": host, "Origin": origin}, environ_overrides=environ
+    )
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -31,7 +31,7 @@ class Guard:
     token: str | None = None
     hosts: frozenset[str] = field(default_factory=frozenset)
 
-    def refusal(self, request: Request, *, is_file: bool = False) -> tuple[int, str] | None:
+    def refusal(self, request: Request, *, is_file: bool) -> tuple[int, str] | None:
         """The status and the reason with which a call is refused, or None.
 
         is_file: the call is for a file of the page, which holds no data: it needs no token, since
