@@ -282,6 +282,7 @@ def test_a_rate_counts_by_the_clock(shared: MockServer) -> None:
         answer = ask(shared.url, session.api_key)
         assert (answer.status_code, answer.headers.get("Retry-After")) == (status, retry_after)
     assert answer.text == "Too many requests; try again in 60 s\n"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Mockbm-Explain"] == "faults[0]: more than 2 requests in 60 seconds"
     session.set_clock("2024-03-04T09:00:00Z")
     assert statuses(session, shared.url, 3) == [200, 200, 429]
@@ -396,6 +397,7 @@ def test_in_process_there_is_nothing_to_break(shared: MockServer, kind: str) -> 
         answer = client.get("/api/releases", headers={"X-ApiKey": session.api_key})
     why = f"faults[0]: connection {kind}; 7 releases: there is no connection here to break"
     assert (answer.status_code, answer.text) == (501, f"{why}; send it over a socket\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Mockbm-Explain"] == why
     assert [entry.status for entry in session.requests()] == [501]
 

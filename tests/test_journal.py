@@ -106,7 +106,8 @@ def test_an_entry_has_the_answer(tmp_path: Any) -> None:
     assert answers["outage"] == "Gone: é"
     assert answers["reset"] == ""
     assert answers["malformed"].startswith('[{"id":4,')
-    assert answers["truncate"].startswith('[{"id":4,')
+    whole = answers["malformed"].removesuffix("<html>") + "]"
+    assert answers["truncate"] == whole[: len(whole) // 2]
 
 
 def test_every_exit_is_recorded(server: MockServer) -> None:
@@ -399,12 +400,41 @@ def test_the_log_has_a_line_a_request(server: MockServer, caplog: pytest.LogCapt
     assert "no scenario is called 'emtpy'; did you mean empty?" in second.message
 
 
+def test_the_log_says_what_happens_to_a_session(
+    server: MockServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What changes a session is one line of the log for people, and fields for programs."""
+    caplog.set_level(logging.INFO, "mockbm")
+    session = server.mock.default
+    session.use("single")
+    session.use_faults([{"delay": "1ms"}])
+    session.set_clock("2024-03-04")
+    session.advance_clock("36h")
+    session.reset()
+    first, then = "2024-03-04T00:00:00.0000000Z", "2024-03-05T12:00:00.0000000Z"
+    whose = {"session": "default", "label": ""}
+    expected = [
+        ("single is active now", {"event": "switch", "scenario": "single"}),
+        ("1 fault added", {"event": "faults"}),
+        (f"the clock is stopped at {first}", {"event": "clock", "now": first}),
+        (f"the clock is advanced to {then}", {"event": "clock", "now": then}),
+        ("reset to documented", {"event": "reset", "scenario": "documented"}),
+    ]
+    assert [(line.message, line.fields) for line in caplog.records] == [  # type: ignore[attr-defined]
+        (f"default: {text}", {**whose, **fields}) for text, fields in expected
+    ]
+    session.release_clock()
+    assert caplog.messages[-1].startswith("default: the clock is released, at 2")
+
+
 def test_ignored_parameters_are_flagged() -> None:
     """Without strictness, an unknown parameter has no effect, and the journal says so."""
     with MockServer(strict=False) as server:
         ask(server, "/api/releases?stauts=active&releaseId=4")
         (entry,) = journal(server)
         assert (entry["ignored"], entry["ids"]) == (["stauts"], [4])
+        ask(server, "/api/releases?$stauts=active")
+        assert journal(server)[-1]["ignored"] == ["$stauts"]
         ask(server, "/api/releases?releaseId=4&applicationId=2&releaseNumber=1.0.1")
         assert journal(server)[-1]["ids"] == [4]
         assert journal(server)[-1]["notes"] == [

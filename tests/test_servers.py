@@ -451,8 +451,11 @@ def test_a_late_answer_keeps_its_place(server: MockServer) -> None:
 
 
 @pytest.mark.parametrize("way", ["client", "server"])
-def test_what_was_not_sent_is_noted(server: MockServer, way: str) -> None:
+def test_what_was_not_sent_is_noted(
+    server: MockServer, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The journal says of a late answer that it did not go out: a client or the server was gone."""
+    caplog.set_level("INFO", "mockbm")
     late = delayed(server, "30s")
     session = server.mock.local(server.mock.sessions()[0].id)
     with connected(server.port) as connection:
@@ -465,6 +468,9 @@ def test_what_was_not_sent_is_noted(server: MockServer, way: str) -> None:
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     until(lambda: len(session.requests()[0].notes) == 2)
     assert session.requests()[0].notes == ("delayed by 30000 ms", "not sent: the client was gone")
+    (line,) = (line for line in caplog.records if "is not sent" in line.message)
+    assert line.message.endswith(": #1 is not sent: the client was gone")
+    assert line.fields.items() >= {"event": "unsent", "session": session.id, "number": 1}.items()
 
 
 def test_stopping_takes_no_time() -> None:

@@ -352,7 +352,7 @@ class When(Field[tuple[str, dict[str, Any]]]):
 def endpoint_name(path: str) -> str:
     """The short name of an endpoint: its path without what all paths begin with."""
     short = path.strip("/").removeprefix("api/")
-    return short if short == "releases" else short.removeprefix("releases/")
+    return short.removeprefix("releases/")
 
 
 class FaultSchema(NamedSchema):
