@@ -210,6 +210,8 @@ def check(row: Row, answer: Answer) -> None:
         assert answer.headers["content-type"] == TYPES[row.status]
     if row.status == 405:
         assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    if row.status == 403:
+        assert "content-type" not in answer.headers
     if row.status == 403 or row.method == "HEAD":
         assert answer.body == b""
     elif row.status == 400:

@@ -435,6 +435,9 @@ def test_ignored_parameters_are_flagged() -> None:
         assert (entry["ignored"], entry["ids"]) == (["stauts"], [4])
         ask(server, "/api/releases?$stauts=active")
         assert journal(server)[-1]["ignored"] == ["$stauts"]
+        create = "/api/releases/builds/create?releaseNumber=1.0.1&applicationId=2&$x=1&y=1"
+        assert ask(server, create, "POST").status_code == 200
+        assert journal(server)[-1]["ignored"] == ["y"]
         ask(server, "/api/releases?releaseId=4&applicationId=2&releaseNumber=1.0.1")
         assert journal(server)[-1]["ids"] == [4]
         assert journal(server)[-1]["notes"] == [

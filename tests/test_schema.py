@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,10 @@ import test_definitions
 import test_scenario_files
 import test_scenario_values
 import yaml
+from click.testing import CliRunner
 from scenario_rows import Row, outcome
 
+from mockbm.cli import main
 from mockbm.files.directory import ScenarioSchema, load_scenarios, shipped_scenarios
 
 FILE = shipped_scenarios() / ".scenario.schema.json"
@@ -245,13 +245,10 @@ def test_never_refuses_a_key_that_the_loader_takes(value: str, tmp_path: Path) -
 
 def test_the_file_is_what_the_command_prints() -> None:
     """`mockbm schema` prints the file that the shipped scenarios point to."""
-    done = subprocess.run(
-        [Path(sys.executable).parent / "mockbm", "schema"],
-        capture_output=True,
-        check=True,
-        timeout=60,
+    done = CliRunner().invoke(main, ["schema"])
+    assert done.stdout_bytes == FILE.read_bytes(), (
+        "run: mockbm schema > scenarios/.scenario.schema.json"
     )
-    assert done.stdout == FILE.read_bytes(), "run: mockbm schema > scenarios/.scenario.schema.json"
 
 
 def test_is_a_schema_of_every_property() -> None:

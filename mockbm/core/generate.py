@@ -99,7 +99,6 @@ def _release(
         status = "active" if random.random() < 0.8 else status
     release: dict[str, Any] = {
         "number": f"{1 + minor // 10}.{minor % 10}.{patch}",
-        "sequence": number,
         "status": status,
         "createdBy": random.choice(_PEOPLE),
         "createdOn": outgoing(created),

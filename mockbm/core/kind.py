@@ -66,10 +66,8 @@ class Kind:
         return [name for name, field in declared.items() if isinstance(field, Date)]
 
     def is_relative(self, row: Row) -> bool:
-        """Whether a date of this record as loaded, or of a change of it, is relative."""
-        if any((row.get(name) or "").startswith("now") for name in self.dates):
-            return True
-        return any(map(self.is_relative, row.get("changes", ())))
+        """Whether a date of this record as loaded is relative."""
+        return any((row.get(name) or "").startswith("now") for name in self.dates)
 
     def resolved(self, row: Row, now: datetime) -> Row:
         """A record with the moments that its relative dates mean at `now`."""
