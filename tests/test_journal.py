@@ -97,13 +97,15 @@ def test_an_entry_has_the_answer(tmp_path: Any) -> None:
         assert refused.answer == f"{refused.explanation}\n"
         assert (head.answer, head.size) == ("", 0)
         assert json.loads(inline.answer)[0]["number"] == "1.10"
-        answers = {}
+        answers, explained = {}, {}
         for name in ("truncate", "reset", "malformed", "outage"):
             session.use(name)
             with suppress(requests.RequestException):
                 ask(server, "/api/releases", headers={"X-ApiKey": key})
             answers[name] = session.requests()[-1].answer
+            explained[name] = session.requests()[-1].explanation
     assert answers["outage"] == "Gone: é"
+    assert explained["reset"] == "faults[0]: connection reset; 7 releases"
     assert answers["reset"] == ""
     assert answers["malformed"].startswith('[{"id":4,')
     whole = answers["malformed"].removesuffix("<html>") + "]"
