@@ -88,6 +88,14 @@ def scenario_text(values: Mapping[str, Any], *, as_json: bool = False) -> str:
 def _array(name: str, content: bytes) -> Sequence[Any]:
     try:  # in UTF-8, UTF-16 or UTF-32, with a byte-order mark or without
         array = json.loads(content, parse_float=_finite, parse_constant=_finite)
+    except UnicodeDecodeError as error:
+        what = (
+            f"is not {error.encoding.upper()}: byte 0x{content[error.start]:02x} at {error.start}"
+        )
+        raise _problem(name, "file", f"{what}; save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _problem(name, "file", f"is not JSON: {error.msg} at {place}") from None
     except (ValueError, RecursionError) as error:
         raise _problem(name, "file", f"is not JSON: {error}") from None
     if not isinstance(array, list):

@@ -522,9 +522,9 @@ def test_persons_that_are_numbers(tmp_path: Path) -> None:
 KINDS = "of releases, builds, deployments or applications"
 ERRORS: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "-: file: is not JSON: "),
-    "no JSON": (b"<html>", "-: file: is not JSON: Expecting value"),
+    "no JSON": (b"<html>", "-: file: is not JSON: Expecting value at line 1, column 1"),
     "half": (array({})[:-9], "-: file: is not JSON: "),
-    "no UTF-8": (b"[\xff]", "-: file: is not JSON: 'utf-8' codec"),
+    "no UTF-8": (b"[\xff]", "-: file: is not UTF-8: byte 0xff at 1; save it as UTF-8"),
     "deep": (b"[" * 100_000, "-: file: is not JSON: "),
     "an object": (b"{}", f"-: file: is not a JSON array {KINDS}, as a server answers it\n"),
     "null": (b"null", f"-: file: is not a JSON array {KINDS}, as a server answers it\n"),

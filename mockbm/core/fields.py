@@ -58,6 +58,8 @@ class Value(Field[T]):
     validators and attributes of objects.
     """
 
+    default_error_messages = {"null": "is empty; write a value"}  # noqa: RUF012
+
     def deserialize(
         self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any
     ) -> Any:
