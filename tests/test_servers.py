@@ -118,7 +118,7 @@ class Connection:
             fields[name.lower()] = value
         if "date" in fields:
             assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", fields.pop("date"))
-        length = int(fields["content-length"]) if body and status >= 200 else 0
+        length = int(fields["content-length"]) if body and status >= 200 and status != 204 else 0
         return Answer(status, fields, self._file.read(length))
 
     def close(self) -> None:
@@ -519,6 +519,40 @@ def test_part_of_a_request_is_none(server: MockServer) -> None:
         connection.send(GET)
         assert connection.answer().status == 200
     assert [entry.method for entry in server.mock.default.requests()] == ["GET"]
+
+
+def half(line: bytes, body: bytes) -> bytes:
+    """A request of which the end of its body is missing."""
+    host = b"Host: localhost\r\nX-ApiKey: abc12345\r\n"
+    fields = b"Content-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    return line + b" HTTP/1.1\r\n" + host + fields + body
+
+
+HALF_BODIES = {
+    "endpoint": half(b"POST /api/releases/builds/create", b'{"releaseId": 7}'),
+    "endpoint without a byte": half(b"POST /api/releases", b""),
+    "admin": half(b"PUT /__admin/scenario", b'{"name": "empty"}'),
+    "admin that takes nothing": half(b"POST /__admin/reset", b""),
+    "admin that deletes": half(b"DELETE /__admin/requests", b"{}"),
+}
+
+
+def break_off(port: int, request: bytes) -> str:
+    """Send half of a request, and return the answer as `str(Answer)`."""
+    with connected(port) as connection:
+        connection.send(request)
+        connection.socket.shutdown(socket.SHUT_WR)
+        return str(connection.answer())
+
+
+@pytest.mark.parametrize("name", HALF_BODIES)
+def test_half_a_body_changes_nothing_under_gunicorn(gunicorn: int, name: str) -> None:
+    """A body that ends before its length is a 400, whatever could be read of it."""
+    urls = [f"http://127.0.0.1:{gunicorn}/__admin/{of}" for of in ("state", "scenario", "requests")]
+    play(gunicorn, (ONE,), "200/1 open")
+    before = [*map(get, urls)]
+    assert break_off(gunicorn, HALF_BODIES[name]) == "400"
+    assert [*map(get, urls)] == before
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])

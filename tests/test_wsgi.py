@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_servers import WIRE, play
+from test_servers import HALF_BODIES, WIRE, break_off, play
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -129,6 +129,7 @@ def test_a_body_that_cannot_be_read_is_no_mistake_of_ours(server: str) -> None:
         for name in (*names, *(f"the admin API's {name}" for name in names)):
             expected = WIRE[name].expected.split()[0]
             assert play(port, WIRE[name].parts, f"{expected} either") == f"{expected} either"
+        assert [break_off(port, request) for request in HALF_BODIES.values()] == ["400"] * 5
     finally:
         process.terminate()
         printed, _ = process.communicate(timeout=20)

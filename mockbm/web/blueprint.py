@@ -90,6 +90,8 @@ def read_body(current: FlaskRequest) -> bytes:
         left = MAX_READ - len(body)
         while left > 0 and (piece := stream.read(min(left, MAX_BODY))):
             left -= len(piece)
+        if len(body) < min(current.content_length or 0, MAX_BODY + 1):  # not every server minds
+            raise EOFError(f"{len(body)} of {current.content_length} bytes")
     except Exception as error:  # noqa: BLE001 (each WSGI server has errors of its own)
         log.warning("a request has no end: %r", error)
         raise BadRequest("the body does not arrive as the headers say") from None
