@@ -73,14 +73,33 @@ def test_an_odd_name_stays_on_its_line(shared: MockServer) -> None:
         assert len(answer.text) < 200
 
 
-def test_slow_senders_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that takes too long over one request loses its connection; an idle one does not."""
+SLOW = {
+    "head": (b"X-Slow", 1),
+    "body": (b"Content-Length: 20\r\n\r\n{", 1),
+    "body that was asked for": (b"Expect: 100-continue\r\nContent-Length: 20\r\n\r\n", 2),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_slow_senders_are_cut_off(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """A client that takes too long over one request gets a 408 and loses its connection.
+
+    An idle one does not.
+    """
     monkeypatch.setattr(limits, "SLOW_SECONDS", 0.2)
+    part, answers = SLOW[name]
+    why = "the request is not complete after 0.2 s"
     server = MockServer()
     with server as mock, socket.create_connection(("127.0.0.1", mock.port), 20) as slow:
-        slow.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\nX-Slow")
+        slow.sendall(b"POST /api/releases HTTP/1.1\r\nHost: x\r\n" + part)
         with socket.create_connection(("127.0.0.1", mock.port), 20) as idle:
-            assert slow.recv(1) == b""
+            received = slow.makefile("rb").read().decode()
+            assert received.count("HTTP/1.1 ") == answers
+            assert "HTTP/1.1 408 Request Timeout\r\n" in received
+            assert received.endswith(f"\r\n\r\n{why}\n")
+            assert caplog.messages == [f"refused with 408, from 127.0.0.1: {why}"]
             idle.sendall(b"GET /api/releases HTTP/1.1\r\nHost: x\r\n\r\n")
             assert idle.recv(12) == b"HTTP/1.1 403"
 

@@ -162,6 +162,7 @@ TO_ADMIN = (
     b"POST /api/releases HTTP/1.1\r\nHost: mock",
     b"PUT /__admin/clock HTTP/1.1\r\nHost: [::1]",
 )
+HUGE = b"Content-Length: 99000000000"
 LONG = b'{"status": "active"' + b" " * 100_000 + b"}"
 
 
@@ -286,6 +287,18 @@ WIRE = {
         )
     },
     "a body over 1 MiB": row("413 200/1 open", post(body=b" " * 1_100_000) + ONE),
+    "chunks over 16 MiB": own("413 closed", chunked(chunks=LARGE[:-5] * 15)),
+    **{
+        f"a length over 16 MiB, {name}": own(
+            expected, before + post(*more, HUGE, body=b"", length=False)
+        )
+        for name, expected, before, more in (
+            ("without its body", "413 closed", b"", ()),
+            ("that asks first", "413 closed", b"", (b"Expect: 100-continue",)),
+            ("after another", "200/1 413 closed", ONE, (b"Expect: 100-continue",)),
+            ("of an upgrade", "413 closed", b"", H2C),
+        )
+    },
     "a body over 16 MiB": own("413 closed", post(body=b" " * 17_000_000) + ONE),
     # No HTTP at all.
     "TLS": own("400 closed", TLS),
@@ -635,6 +648,11 @@ REFUSALS = {
         with_field(GET, b"X: " + b"x" * 66_000),
         431,
         "request line and headers are over 64",
+    ),
+    "a large length": (
+        post(HUGE, length=False),
+        413,
+        "the body is too large; allowed are 1 MiB, and Content-Length is 99000000000",
     ),
 }
 

@@ -12,6 +12,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _BAD = "the request is not HTTP as the standard has it"
 _TLS = "the client speaks TLS, and here is plain HTTP; write http:// instead of https://"
+_LONG_BODY = f"the body is too large; allowed are {MAX_BODY // 1024**2} MiB"
 _TOO_LARGE = f"request line and headers are over {MAX_HEADERS // 1024} KiB"
 _HANDSHAKE = b"\x16"
 """What TLS begins with."""
@@ -74,7 +76,7 @@ class Hub:
         self.now = self.loop.time()
         self.head = f"\r\nDate: {formatdate(usegmt=True)}\r\nServer: mockbm\r\n"
         for connection in [c for c in self.connections if c.deadline < self.now]:
-            connection.transport.abort()
+            connection.expire()
         self.ticking = self.loop.call_later(0.5, self.tick)
 
     def cache(self, chunk: bytes, wired: Wired) -> None:
@@ -200,7 +202,10 @@ class Connection(asyncio.Protocol):
             parts = (self.url, *headers, *headers.values())
             if sum(map(len, parts)) > MAX_HEADERS:
                 self.refuse(431, _TOO_LARGE)
-        if "expect" in headers and headers["expect"].lower() == "100-continue":
+        length = headers.get("content-length")
+        if length and int(length) > limits.MAX_UPLOAD:
+            self.refuse(413, f"{_LONG_BODY}, and Content-Length is {length}")
+        if "expect" in headers and not self.refused and headers["expect"].lower() == "100-continue":
             # Not for HTTP/1.0, which does not know it, and not where no body comes.
             has_body = not headers.keys().isdisjoint(_OF_BODIES)
             self.continue_owed = has_body and self.parser.get_http_version() == "1.1"
@@ -209,9 +214,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self.size += len(body)
-        if self.size > limits.MAX_UPLOAD and not self.refused:
-            self.finish(lasts=False)
-            self.refused = True
+        if self.size > limits.MAX_UPLOAD:
+            self.refuse(413, _LONG_BODY)
         elif len(self.body) <= MAX_BODY:
             self.body += body
 
@@ -261,8 +265,8 @@ class Connection(asyncio.Protocol):
             future.add_done_callback(lambda done, w=wired: self.from_thread(w, done))  # type: ignore[misc]
         if self.answering is not None:
             return
-        if not self.receiving:
-            self.deadline = hub.now + limits.IDLE_SECONDS
+        patience = limits.SLOW_SECONDS if self.receiving else limits.IDLE_SECONDS
+        self.deadline = hub.now + patience
         if self.continue_owed and not self.waiting:
             self.send_continue()
         if self.half_closed and not self.waiting:
@@ -324,10 +328,17 @@ class Connection(asyncio.Protocol):
             self.end()
 
     def end(self) -> None:
-        """Close the connection once everything is sent."""
-        self.refused = True
+        """Close the connection once everything is sent.
+
+        A client that is still sending could lose the answer by that, so it is read to its end.
+        """
+        self.refused, self.continue_owed = True, False
         self.waiting.clear()
-        self.transport.close()
+        if self.receiving and not self.half_closed:
+            with suppress(OSError):  # the client may be gone
+                self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def break_off(self, *, reset: bool) -> None:
         """Close the connection, with a reset or in the usual way."""
@@ -348,10 +359,18 @@ class Connection(asyncio.Protocol):
         """Answer what cannot be read, after everything before it, and close the connection."""
         if not self.refused:
             log.warning("refused with %d, from %s: %s", status, (self.peer or "?")[0], why)
-            self.refused, self.receiving, self.in_head = True, False, False
+            self.refused, self.in_head = True, False
             headers = (("Content-Type", "text/plain; charset=utf-8"),)
             answer = Answer(status, headers, f"{why}\n".encode())
             self.take((Request("", ""), False, answer))
+
+    def expire(self) -> None:
+        """Close the connection, which was idle for too long, or has a request that is too slow."""
+        if self.receiving and not self.refused:
+            self.receiving, self.deadline = False, float("inf")
+            self.refuse(408, f"the request is not complete after {limits.SLOW_SECONDS:g} s")
+        else:
+            self.transport.abort()
 
     def decline_upgrade(self, rest: bytes) -> None:
         """Read a request that offers another protocol as the HTTP/1.1 that it is, body and all."""
