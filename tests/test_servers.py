@@ -27,6 +27,7 @@ from test_watch import until
 
 from mockbm import MockServer
 from mockbm.core.endpoint import Result
+from mockbm.serving import limits
 
 KEY = b"Host: mock\r\nX-ApiKey: abc12345\r\n"
 GET = b"GET /api/releases?status=active HTTP/1.1\r\n" + KEY + b"\r\n"
@@ -427,6 +428,29 @@ def test_a_client_that_asks_first_may_go_on(busy: MockServer) -> None:
             assert connection.answer().releases == 4
 
 
+ADMIN = {
+    "GET /page/page.js": (200, {"date": 1, "content-type": 1, "server": 1}),
+    "GET /": (200, {"date": 1, "content-type": 1, "vary": 1}),
+    "DELETE /requests": (204, {"date": 1, "content-type": 0, "content-length": 0}),
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["mockbm", "gunicorn"])
+@pytest.mark.parametrize("name", ADMIN)
+def test_fields_of_what_flask_answers(
+    request: pytest.FixtureRequest, busy: MockServer, name: str, own: bool
+) -> None:
+    """No field comes from both Flask and the server, and none is about a body that there is not."""
+    status, counts = ADMIN[name]
+    method, _, path = name.partition(" ")
+    line = f"{method} /__admin{path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n"
+    with connected(busy.port if own else request.getfixturevalue("gunicorn")) as connection:
+        connection.send(line.encode())
+        assert connection.answer().status == status
+    found = [field.partition(b":")[0].decode().lower() for field in connection.head[1:]]
+    assert {field: found.count(field) for field in counts} == counts
+
+
 HALVES = {
     "admin": (b"GET /__admin/scenario HTTP/1.1\r\nHost: [::1]\r\n\r\n", "200/0"),
     "one": (GET, "200/4"),
@@ -461,6 +485,17 @@ def test_a_late_answer_keeps_its_place(server: MockServer) -> None:
         connection.socket.shutdown(socket.SHUT_WR)
         assert [connection.answer().releases for _ in range(3)] == [1, 4, 1]
         assert connection.answer() is END
+
+
+def test_a_slow_request_after_a_late_answer(
+    server: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that is too slow is refused after the answer before it, and not in its place."""
+    monkeypatch.setattr(limits, "SLOW_SECONDS", 0.1)
+    late = delayed(server, "700ms")
+    with connected(server.port) as connection:
+        connection.send(late + GET[:-2])
+        assert [str(connection.answer()) for _ in range(3)] == ["200/1", "408", "closed"]
 
 
 @pytest.mark.parametrize("way", ["client", "server"])

@@ -28,14 +28,14 @@ from .._version import __version__
 from ..core.answer import ALONE
 from ..core.errors import ScenarioError, UnknownName, flatten, nearest, spell
 from ..core.mock import ADMIN_PREFIX, LocalSession
-from ..core.request import MAX_BODY, UnreadableBody, read_json
+from ..core.request import MAX_BODY, Answer, UnreadableBody, read_json
 from ..core.scenario import RELEASES, Scenario
 from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
 from ..endpoints import KINDS
 from ..endpoints.releases import STATUSES
 from . import page, schemas
-from .blueprint import read_body
+from .blueprint import as_response, read_body
 from .guard import Guard, current_mock, is_one_of_many
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
@@ -83,7 +83,9 @@ class Call:
             found = function(**arguments)
             if isinstance(found, Response):
                 return found
-            return reply(self.answer, found, self.status) if self.answer else Response(status=204)
+            if self.answer is None:
+                return as_response(Answer(204, (), b""))
+            return reply(self.answer, found, self.status)
 
         others = ["/" if not self.path else f"/sessions/<id_>{self.path}"]
         for path in [self.path, *others][: 1 + (self.of_session or not self.path)]:

@@ -37,6 +37,7 @@ def send(name: str) -> Response:
     """One of the files; a browser checks each time whether it has changed."""
     response = send_from_directory(Path(__file__).parent, name, mimetype=FILES[name])
     response.headers.update(HEADERS)
+    del response.headers["Date"]  # which every server adds
     return response
 
 
