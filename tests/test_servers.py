@@ -678,7 +678,16 @@ def test_what_is_not_described_is_found(server: MockServer, described: Described
 
 REFUSALS = {
     "TLS": (TLS, 400, "the client speaks TLS, and here is plain HTTP; write http:// instead of"),
-    "no HTTP": (b"\x00\x01\r\n\r\n", 400, "the request is not HTTP as the standard has it"),
+    **{
+        name: (sent, 400, f"the request is not HTTP as the standard has it: {why}")
+        for name, sent, why in (
+            ("no HTTP", b"\x00\x01\r\n\r\n", "it does not begin with a method, such as GET"),
+            ("a target of odd bytes", b"GET /\xff HTTP/1.1\r\n\r\n", "its target is not a URL; "),
+            ("two lengths", post(b"Content-Length: 21"), "Duplicate Content-Length"),
+            ("no chunk", chunked(chunks=b"zz\r\n"), "Invalid character in chunk size"),
+            ("another version", GET.replace(b"1.1", b"9.9"), "Invalid HTTP version"),
+        )
+    },
     "a long head": (
         with_field(GET, b"X: " + b"x" * 66_000),
         431,

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _BAD = "the request is not HTTP as the standard has it"
+_WHY: dict[type[Exception], str] = {
+    httptools.HttpParserInvalidMethodError: "it does not begin with a method, such as GET",
+    httptools.HttpParserInvalidURLError: "its target is not a URL; letters beyond ASCII are %C3%A4",
+}
+"""What is wrong, where httptools says it less plainly."""
 _TLS = "the client speaks TLS, and here is plain HTTP; write http:// instead of https://"
 _LONG_BODY = f"the body is too large; allowed are {MAX_BODY // 1024**2} MiB"
 _TOO_LARGE = f"request line and headers are over {MAX_HEADERS // 1024} KiB"
@@ -173,8 +178,9 @@ class Connection(asyncio.Protocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.refuse(400, _TLS if data[:1] == _HANDSHAKE else _BAD)
+        except httptools.HttpParserError as error:
+            why = f"{_BAD}: {_WHY.get(type(error), error)}"
+            self.refuse(400, _TLS if data[:1] == _HANDSHAKE else why)
 
     def on_message_begin(self) -> None:
         self.receiving = self.in_head = True
