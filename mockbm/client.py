@@ -156,7 +156,7 @@ class AdminClient(RemoteSession):
         super().__init__(url, "", "", token, timeout)
 
     def health(self) -> dict[str, Any]:
-        """Status, version and what is active."""
+        """Status, version and what is active. Raises: OSError where its state is unavailable."""
         found = self._call("GET", "/health")
         health = found if isinstance(found, dict) else {}
         if not isinstance(health.get("status"), str) or not isinstance(
@@ -189,6 +189,9 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     """What a refused call raises here: the error that the same call raises within the mock."""
     try:
         details = json.loads(error.read())
+        if details["status"] == "unavailable":  # as its health says, which is not a problem's
+            problems = "\n".join(details["problems"])
+            return ConnectionError(f"the mock at {url} is unavailable: {problems}")
         kind, detail = str(details["title"]), str(details["detail"])
     except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
         is_base = not urllib.parse.urlsplit(url).path

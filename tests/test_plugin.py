@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_cli import answering
 
 from mockbm import MockServer
 
@@ -175,6 +176,11 @@ def test_a_wrong_url_ends_the_run(pytester: pytest.Pytester) -> None:
     aborted(pytester, f"no mock answers at {url}: .*refused", f"--mockbm-url={url}")
     first = "'nothing' is not the URL of a mock, such as http://127.0.0.1:8080"
     aborted(pytester, first, "--mockbm-url=nothing")
+    body = b'{"status": "unavailable", "problems": ["the shared state is gone"]}'
+    head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with answering(*[head + body] * 2) as url:  # one for the scenarios, one for the health
+        first = f"the mock at {url} is unavailable: the shared state is gone"
+        aborted(pytester, first, f"--mockbm-url={url}")
 
 
 @pytest.mark.parametrize("setting", ["mockbm_scenario", "MOCKBM_SCENARIO"])

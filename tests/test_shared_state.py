@@ -298,8 +298,11 @@ def test_what_redis_loses_is_lost_and_nothing_else(tmp_path: Path, keeps: bool) 
             assert admin("PUT", url, "/scenario", {"name": "single"}).status_code == 503
             health = admin("GET", url, "/health")
             assert (health.status_code, health.json()["status"]) == (503, "unavailable")
-            assert "does not answer" in health.json()["problems"][0]
-            assert run("health", "--url", url).returncode == 1
+            (problem,) = health.json()["problems"]
+            assert problem.startswith(f"the shared state at {redis.url} does not answer: ")
+            done = run("health", "--wait", "0.2", "--url", url)
+            expected = f"the mock at {url} is unavailable: {problem}\n"
+            assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
             redis.start()
             eventually(lambda: ask(url).status_code == 200)
             assert admin("GET", url, "/health").json()["status"] == "ok"
@@ -403,6 +406,8 @@ def test_a_scenario_that_only_another_mock_has(
             health = admin("GET", url, "/health")
             assert (health.status_code, health.json()["status"]) == (503, "unavailable")
             assert message in health.json()["problems"][0]
+            expected = f"the mock at {url} is unavailable: {health.json()['problems'][0]}\n"
+            assert run("health", "--url", url).stderr == expected
             assert message in admin("GET", url, "/scenario").json()["detail"]
             assert ask(first.url).json() == []
             if way == "switch":
