@@ -439,6 +439,7 @@ def test_the_curl_line_can_be_pasted(tmp_path: Path) -> None:
 
 
 CLOSED = {
+    "an output that is full": "> /dev/full",
     "no standard error": "2>&-",
     "no output": ">&-",
     "nothing at all": "<&- >&- 2>&-",
@@ -490,6 +491,20 @@ def test_errors_without_standard_error(arguments: str, status: int, last: str) -
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (status, "")
     assert done.stdout.endswith(f"{last}\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["list", "schema", "--help"])
+def test_output_that_is_full(command: str, unbuffered: str) -> None:
+    """Where standard output takes nothing more, a command ends with one line and status 1."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [MOCKBM, *command.split()], stdout=full, stderr=-1, text=True, env=environment
+        )
+    expected = "cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, expected)
 
 
 def test_mockbm_is_a_module_to_run() -> None:
@@ -551,6 +566,7 @@ def test_health_without_an_admin_api() -> None:
 NO_HEALTH = [
     *("[]", "{}", "null", "<html>", "[" * 99_999),
     *('{"status": 5, "problems": []}', '{"status": "ok", "problems": 5}'),
+    '{"status": "unavailable", "problems": 5}',
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -44,7 +45,15 @@ class _Commands(click.Group):
                 # Files and pipes are UTF-8 everywhere; a terminal shows what it can.
                 encoding = stream.encoding if stream.isatty() else "utf-8"
                 stream.reconfigure(encoding=encoding, errors="backslashreplace")
-        return super().main(*arguments, **settings)
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:
+            *_, last = traceback.walk_tb(error.__traceback__)
+            if last[0].f_code is not click.echo.__code__:
+                raise
+            sys.stdout = sys.stderr  # Python flushes it at the end, which would fail once more
+            click.echo(f"cannot write to standard output: {error.strerror}", err=True)
+            raise SystemExit(1) from None
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(_COMMANDS)

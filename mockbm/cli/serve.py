@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -108,8 +109,10 @@ def _greet(server: MockServer, options: dict[str, Any]) -> None:
         lines.append(f"mockbm admin token: {server.admin_token}")
     if options["admin_api"]:
         lines.append(f"mockbm page: {server.url}{ADMIN_PREFIX}/")
-    with suppress(OSError):
+    try:
         click.echo("\n".join(lines))
+    except OSError:
+        sys.stdout = sys.stderr  # Python flushes it at the end, which would fail once more
 
 
 def _started(directory: Path | None, **options: Any) -> MockServer:
