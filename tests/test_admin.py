@@ -108,6 +108,13 @@ BROKEN = {"headers": {"Content-Type": "application/json"}, "data": b'{"name": "e
             400,
             "nam: unknown property; did you mean",
         ),
+        (
+            "PUT",
+            "/scenario",
+            {"json": {"name": "empty", "releases": []}},
+            400,
+            "name: is for a scenario that has a file; leave it out of a whole scenario",
+        ),
         ("PUT", "/scenario", {"json": {"nam": "empty"}}, 400, "name: is missing"),
         ("PUT", "/scenario", {"json": {"name": ["empty"]}}, 400, "name: a list is not text"),
         ("PUT", "/scenario", {"json": {"name": ""}}, 400, "name: is empty"),
@@ -254,5 +261,5 @@ def test_reload_takes_all_or_nothing(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path)
         refused = admin(server, "POST", "/reload")
         assert refused.status_code == 409
-        what = f"{tmp_path}: No such file or directory; give a directory of scenario files"
+        what = f"{tmp_path}: No such file or directory"
         assert refused.json()["problems"] == [what]

@@ -87,7 +87,7 @@ def test_serve_answers_and_ends_at_once(number: signal.Signals, tmp_path: Path) 
         match = re.fullmatch(
             r"mockbm listening on (http://127\.0\.0\.1:(\d+)) "
             r"\(scenario documented\); try: "
-            r'curl -H "X-ApiKey: abc12345" \1/api/releases\n',
+            r'curl -H "X-ApiKey: abc12345" "\1/api/releases"\n',
             line,
         )
         assert match, line
@@ -165,7 +165,7 @@ def test_serve_refuses_a_taken_port() -> None:
             "did you mean single?",
         ),
         (("serve", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
-        (("serve", "{bad}/none"), 1, "none: No such file or directory; give"),
+        (("serve", "{bad}/none"), 1, "none: No such file or directory"),
         (("serve", "--port", "70000"), 2, "70000 is not in the range"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), 1, "cannot listen on no.such"),
         (("list", "{bad}"), 1, "bad.yaml:1:1: release: unknown property; did you mean releases?"),
@@ -425,6 +425,10 @@ def test_ports_of_kubernetes_are_ignored(value: str) -> None:
     assert "did you mean single?" in done.stderr
     done = run("health", MOCKBM_PORT=value, MOCKBM_URL="http://127.0.0.1:9")
     assert done.stderr == "no mock answers at http://127.0.0.1:9: Connection refused\n"
+    for port in ("abc", "70000", "²"):
+        done = run("health", MOCKBM_PORT=port)
+        expected = f"MOCKBM_PORT is {port!r}, and not a number from 0 to 65535\n"
+        assert (done.returncode, done.stderr.endswith(f"Error: {expected}")) == (2, True)
     done = run("serve", MOCKBM_PORT="tcp")
     assert (done.returncode, "'tcp' is not a valid integer range" in done.stderr) == (2, True)
 
@@ -481,7 +485,7 @@ def wait_for(path: Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "status", "last"),
     [
-        ("serve none", 1, "none: No such file or directory; give a directory of scenario files"),
+        ("serve none", 1, "none: No such file or directory"),
         ("serve --log x", 2, "'x' is not one of 'text', 'json', 'off'."),
     ],
 )
@@ -559,7 +563,14 @@ def test_health_without_an_admin_api() -> None:
     with MockServer(admin_token="let-me-in") as server:
         done = run("health", "--url", server.url)
         assert done.returncode == 1
-        assert done.stderr.startswith(f"{server.url}: the admin API needs its token")
+        needs = (
+            "the admin API needs its token, as Authorization: Bearer TOKEN; "
+            "on the command line, --admin-token or MOCKBM_ADMIN_TOKEN\n"
+        )
+        assert done.stderr == f"{server.url}: {needs}"
+        done = run("requests", "--admin-token", "wrong", "--url", server.url)
+        expected = f"{server.url}: the token is wrong; {needs}"
+        assert (done.returncode, done.stderr) == (1, expected)
         assert run("health", "--url", server.url, MOCKBM_ADMIN_TOKEN="let-me-in").stdout == "ok\n"
 
 

@@ -62,6 +62,8 @@ def test_show_prints_a_scenario_as_yaml(tmp_path: Path) -> None:
         '{"releases": [{"id": 1, "number": 1.10, "applicationId": 1, "applicationName": "ä true",'
         ' "template": "1.10", "deployables": [], "extra": {"a": "yes\\nno", "b": "true"}}]}'
     )
+    says = "A YAML file is printed as it was written, a JSON file in the style of YAML."
+    assert says in run("show", "--help").stdout
     printed = run("show", "old", str(tmp_path)).stdout
     assert printed.splitlines() == [
         "releases:",
@@ -131,7 +133,7 @@ CHECKED = {
     "no file": (
         ("none.yaml",),
         1,
-        ["none.yaml: No such file or directory; give a directory of scenario files"],
+        ["none.yaml: No such file or directory"],
     ),
 }
 

@@ -322,15 +322,17 @@ def test_refuses_a_directory(
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("nowhere", "No such file or directory"), ("x.yaml", "Not a directory")],
+    [
+        ("nowhere", "No such file or directory"),
+        ("x.yaml", "Not a directory; give a directory of scenario files"),
+    ],
 )
 def test_needs_a_directory(name: str, what: str, tmp_path: Path) -> None:
     """A directory that is not there, or a file in its place, is one problem."""
     write(tmp_path, {"x.yaml": SMALLEST})
     with pytest.raises(ScenarioError) as raised:
         load_scenarios(tmp_path / name)
-    expected = f"{name}: {what}; give a directory of scenario files"
-    assert problem_lines(raised.value, tmp_path) == [expected]
+    assert problem_lines(raised.value, tmp_path) == [f"{name}: {what}"]
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
@@ -341,7 +343,7 @@ def test_what_the_system_refuses(
     directory = tmp_path / "scenarios"
     write(directory, {"a.yaml": SMALLEST})
     (tmp_path / "loop").symlink_to("loop")
-    why = "Too many levels of symbolic links; give a directory of scenario files"
+    why = "Too many levels of symbolic links"
     assert refusal(command, tmp_path / "loop") == f"{tmp_path}/loop: {why}\n"
 
     (directory / "link.yaml").symlink_to("x" * 300)
@@ -358,8 +360,7 @@ def test_what_the_system_refuses(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("mockbm.files.directory.scenario_files", refuse)
-    why = "Permission denied; give a directory of scenario files"
-    assert refusal(command, directory) == f"{directory}: {why}\n"
+    assert refusal(command, directory) == f"{directory}: Permission denied\n"
 
 
 def refusal(command: str, directory: Path) -> str:

@@ -370,9 +370,15 @@ def test_a_session_that_was_edited(redis: RedisServer) -> None:
         assert ask(server.url).status_code == 200
 
 
-LACKING = "the shared state has a scenario active that cannot be had here: "
-UNKNOWN = f"{LACKING}no scenario is called 'mine'"
-UNREADABLE = f"{LACKING}extends: no scenario is called 'mine'"
+LACKING = "this mock cannot use the active scenario"
+ADVICE = (
+    "switch to another one, or give mocks with different files names of their own, after a # in "
+    "MOCKBM_STATE"
+)
+UNKNOWN = f"{LACKING} mine: no scenario is called 'mine'; there are: both; {ADVICE}"
+UNREADABLE = (
+    f"{LACKING} inline: extends: no scenario is called 'mine'; did you mean single?; {ADVICE}"
+)
 
 
 @pytest.mark.parametrize(
@@ -400,6 +406,11 @@ def test_a_scenario_that_only_another_mock_has(
         process.wait(20)
         with serving(*fewer) as (process, line):
             url = line.split()[3]
+            name = wanted.get("name", "inline")
+            greeting = (
+                f"mockbm listening on {url} (scenario {name}); requests are refused with a 503"
+            )
+            assert line == f"{greeting}: {message}\n"
             answer = ask(url)
             assert (answer.status_code, message in answer.text) == (503, True)
             assert answer.headers["Retry-After"] == "1"

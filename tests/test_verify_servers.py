@@ -34,6 +34,7 @@ from verifying import COUNTS, FULL, KEY, RICH, differences, keeps_secrets, servi
 
 from mockbm import MockServer
 from mockbm.cli import main
+from mockbm.core.errors import quoted
 from mockbm.files.directory import load_scenarios
 
 
@@ -261,7 +262,9 @@ def test_what_is_no_url(url: str) -> None:
     """A URL that cannot be the base of a server is refused before anything is sent."""
     result = verified(url)
     assert result.exit_code == 2
-    assert re.fullmatch("the URL is expected to .*\n", result.output)
+    shown = "the URL" if {*"@?#"} & {*url} else quoted(url)
+    what = "http:// or https://, a host, and then at most a port and a path in ASCII"
+    assert result.output == f"{shown} is not the URL of a server: it is expected to be {what}\n"
 
 
 @pytest.mark.parametrize("key", ["two words", "ключ"])

@@ -146,7 +146,7 @@ def fail_with(error: Exception) -> Callable[..., NoReturn]:
 BREAKS = {
     break_by_link: "a.yaml:1:1: file: cannot be read: File name too long",
     break_by_loop: "a.yaml:1:1: file: cannot be read: Too many levels of symbolic links",
-    break_by_permission: ": Permission denied; give a directory of scenario files",
+    break_by_permission: ": Permission denied",
     break_by_stale_handle: "a.yaml:1:1: file: cannot be read: Stale file handle",
     break_by_a_mistake_of_ours: ": KeyError('oh')",
 }

@@ -148,7 +148,7 @@ def list_(directory: Path | None, as_json: bool) -> None:
 def show(name: str, directory: Path | None) -> None:
     """Print the scenario NAME of DIRECTORY, or one that comes with mockbm, as YAML.
 
-    It is the file as it was written.
+    A YAML file is printed as it was written, a JSON file in the style of YAML.
 
     \b
     Example, which makes a scenario of your own from one of mockbm's:

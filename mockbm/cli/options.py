@@ -82,7 +82,12 @@ class PortOption(click.Option):
 
 def url_at_port(_context: object, _parameter: object, url: str | None) -> str:
     """The URL of the mock; by default on this machine, at the port that `serve` takes as well."""
-    return url or f"http://127.0.0.1:{environment_port() or 8080}"
+    if url:
+        return url
+    port = environment_port() or "8080"
+    if not (port.isdecimal() and port.isascii() and int(port) < 65536):
+        raise click.UsageError(f"MOCKBM_PORT is {port!r}, and not a number from 0 to 65535")
+    return f"http://127.0.0.1:{port}"
 
 
 def named_files(directory: Path | None) -> dict[str, Path]:

@@ -99,12 +99,7 @@ def serve(
 
 def _greet(server: MockServer, options: dict[str, Any]) -> None:
     """Print where the mock is; nobody has to read that."""
-    header = one_line(f"X-ApiKey: {_some_key(server)}")
-    quoted = f'"{header}"' if re.fullmatch(r"[\w.,:@/ -]+", header) else shlex.quote(header)
-    lines = [
-        f"mockbm listening on {server.url} (scenario {server.active}); try: "
-        f"curl -H {quoted} {server.url}/api/releases"
-    ]
+    lines = [f"mockbm listening on {server.url} (scenario {server.active}); {_advice(server)}"]
     if options["admin_api"] and server.admin_token and not options["admin_token"]:
         lines.append(f"mockbm admin token: {server.admin_token}")
     if options["admin_api"]:
@@ -174,8 +169,14 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _some_key(server: MockServer) -> str:
+def _advice(server: MockServer) -> str:
+    """A command to try, or why requests are refused."""
     try:
-        return server.api_key
-    except (LookupError, ConnectionError):  # the latter where the state has no scenario of ours
-        return "none-is-accepted"
+        key = server.api_key
+    except LookupError:
+        key = "none-is-accepted"
+    except ConnectionError as error:  # where the shared state has a scenario that is not ours
+        return f"requests are refused with a 503: {one_line(str(error))}"
+    header = one_line(f"X-ApiKey: {key}")
+    quoted = f'"{header}"' if re.fullmatch(r"[\w.,:@/ -]+", header) else shlex.quote(header)
+    return f'try: curl -H {quoted} "{server.url}/api/releases"'

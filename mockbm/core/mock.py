@@ -308,8 +308,8 @@ class Mock:
                 session.load_faults(self.catalog.faults(session.faults))
         except (ScenarioError, UnknownName) as error:
             session.unload(
-                f"the shared state has a scenario active that cannot be had here: {error}; switch "
-                "to another one, or let mocks that differ have names of their own, behind a # in "
+                f"this mock cannot use the active scenario {session.active}: {error}; switch to "
+                "another one, or give mocks with different files names of their own, after a # in "
                 "MOCKBM_STATE"
             )
 

@@ -175,7 +175,8 @@ class _Family:
         try:
             files = scenario_files(directory)
         except OSError as error:
-            what = f"{error.strerror}; give a directory of scenario files"
+            hint = "; give a directory of scenario files" * isinstance(error, NotADirectoryError)
+            what = f"{error.strerror}{hint}"
             self.problems.append(Problem("", 0, 0, f"{directory}", what))
             return []
         if not files:

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from .._version import __version__
 from ..core import request as core
 from ..core.answer import answer
+from ..core.errors import quoted
 from ..core.mock import Mock
 from ..core.request import KEY_HEADER, KEY_USER
 from ..core.scenario import DEFAULT_API_KEY, ORDERS
@@ -298,8 +299,8 @@ def _split(url: str) -> tuple[str, str]:
     except ValueError:
         fits = False
     if not fits or not re.fullmatch(r"[!-~]+", host + parts.path):
-        # The message has no part of the URL, which may hold a password.
+        shown = "the URL" if re.search("[@?#]", url) else quoted(url)  # it may hold a password
         what = "http:// or https://, a host, and then at most a port and a path in ASCII"
-        raise CannotVerify(f"the URL is expected to be {what}")
+        raise CannotVerify(f"{shown} is not the URL of a server: it is expected to be {what}")
     prefix = re.sub(f"{PATH}$", "", parts.path.rstrip("/"), flags=re.IGNORECASE)
     return f"{parts.scheme}://{parts.netloc}{prefix}", host

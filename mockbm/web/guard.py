@@ -52,14 +52,15 @@ class Guard:
             if is_loopback(request.remote_addr or "127.0.0.1") and not proxy:
                 return None
             why = "the admin API is for this machine only, unless --admin-token is set"
-            return 403, f"{proxy} is of a proxy, which anyone may call: {why}" if proxy else why
+            return 403, f"{proxy} says that a proxy forwards this call: {why}" if proxy else why
         if is_file:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         is_token = hmac.compare_digest(given.strip().encode(), self.token.encode())
         if scheme.lower() == "bearer" and is_token:
             return None
-        return 401, "the admin API needs its token, as Authorization: Bearer TOKEN"
+        wrong = "the token is wrong; " if scheme.lower() == "bearer" else ""
+        return 401, f"{wrong}{_NEEDS_TOKEN}"
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header names this machine. An address cannot be made to, a name can."""
@@ -74,6 +75,10 @@ class Guard:
         return address.is_loopback or self.token is not None
 
 
+_NEEDS_TOKEN = (
+    "the admin API needs its token, as Authorization: Bearer TOKEN; "
+    "on the command line, --admin-token or MOCKBM_ADMIN_TOKEN"
+)
 _BY_NAME = "the admin API is called by a name or an address, such as localhost"
 _HOST = re.compile(
     r"([\w.-]+|\[[0-9a-f.]*:[0-9a-f.:]+\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
