@@ -113,7 +113,8 @@ BROKEN = {"headers": {"Content-Type": "application/json"}, "data": b'{"name": "e
             "/scenario",
             {"json": {"name": "empty", "releases": []}},
             400,
-            "name: is for a scenario that has a file; leave it out of a whole scenario",
+            "name: unknown property; a scenario has the name of its file: give the name alone, or "
+            "leave it out",
         ),
         ("PUT", "/scenario", {"json": {"nam": "empty"}}, 400, "name: is missing"),
         ("PUT", "/scenario", {"json": {"name": ["empty"]}}, 400, "name: a list is not text"),

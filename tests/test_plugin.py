@@ -571,7 +571,10 @@ MISTAKES = {
         "ScenarioError: relases: unknown property; did you mean releases?",
         "releases: is missing; add releases: ..., or [] for none",
     ],
-    'use({"name": "empty", "releases": []})': ["ScenarioError: name: unknown property; known *"],
+    'use({"name": "empty", "releases": []})': [
+        "ScenarioError: name: unknown property; a scenario has the name of its file: give the name "
+        "alone, or leave it out"
+    ],
     "use({})": ["ScenarioError: releases: is missing; add releases: ..., or [] for none"],
     "use(5)": [
         "TypeError: expected the name of a scenario, or a dict with the keys of a scenario file; "

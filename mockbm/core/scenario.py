@@ -249,6 +249,12 @@ class ScenarioSchema(NamedSchema):
         metadata=about("Ids of releases of the extended scenario to leave out."),
     )
 
+    def unknown_name(self, name: str) -> str:
+        if name == "name":
+            what = "a scenario has the name of its file"
+            return f"unknown property; {what}: give the name alone, or leave it out"
+        return super().unknown_name(name)
+
     def rules(self, place: Place) -> JsonSchema:
         extends = place.has("extends", is_text=True)
         anything = {"anyOf": [place.has("releases"), extends, place.has("generate")]}

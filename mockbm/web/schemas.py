@@ -7,7 +7,6 @@ from typing import Any, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from marshmallow import validates_schema as validates
 
-from ..core.errors import without_positions
 from ..core.fields import Choice, Duration, Integer, Moment, NamedSchema, Text
 from ..core.journal import MAX_ANSWER
 from ..core.json_schema import JsonSchema, Place, about
@@ -31,9 +30,6 @@ class Switch(NamedSchema):
         """The `name`, or as `values` the keys of a whole scenario, unread."""
         whole = {"releases", "extends", "generate", "faults"}
         if isinstance(data, dict) and data.keys() & whole:
-            if data.get("name") is not None:
-                what = "is for a scenario that has a file; leave it out of a whole scenario"
-                raise without_positions({"name": [what]})
             return {"values": data}
         loaded: dict[str, Any] = super().load(data, **more)
         return loaded
