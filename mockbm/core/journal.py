@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any, Protocol
 
 from .errors import one_line
@@ -118,13 +117,15 @@ class Record:
 
     def line(self) -> str:
         """The same as `str` of the entry; made for each request where there is a log."""
+        values = self.call.values
+        recorded = values if len(values) <= MAX_PARAMETERS else [*values][:MAX_PARAMETERS]
         sent = "".join(
-            f" {name[:MAX_TEXT]}={str(value)[:MAX_TEXT]!r}"
-            for name, value in islice(self.call.values.items(), MAX_PARAMETERS)
+            [f" {name[:MAX_TEXT]}={str(values[name])[:MAX_TEXT]!r}" for name in recorded]
         )
-        request = f"{self.method[:MAX_TEXT]} {self.path[:MAX_TEXT]}{sent} -> {self.status}"
-        explanation = self.explanation[:MAX_EXPLANATION]
-        return one_line(f"#{self.number} {request} [{self.scenario}] {explanation}")
+        return one_line(
+            f"#{self.number} {self.method[:MAX_TEXT]} {self.path[:MAX_TEXT]}{sent} -> "
+            f"{self.status} [{self.scenario}] {self.explanation[:MAX_EXPLANATION]}"
+        )
 
     def entry(self) -> Entry:
         """The entry of the journal."""

@@ -109,8 +109,9 @@ class Log(logging.Handler):
         self._write(line)
 
     def _write(self, line: str) -> None:
-        data = line.encode("utf-8", "backslashreplace")
-        data = data[: MAX_LINE - 1] + b"\n"
+        data = f"{line}\n".encode("utf-8", "backslashreplace")
+        if len(data) > MAX_LINE:
+            data = data[: MAX_LINE - 1] + b"\n"
         at_once = self._poll is None or (len(data) <= ATOMIC and self._poll.poll(0))
         if self._writer is None and at_once:
             self._write_now(data)
@@ -123,8 +124,8 @@ class Log(logging.Handler):
 
     def _write_now(self, data: bytes) -> None:
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            while (written := os.write(self._fd, data)) < len(data):
+                data = data[written:]
         except OSError:
             self._fd = -1
 
