@@ -57,7 +57,7 @@ def respond() -> Response:
             },
             body,
             bool(environ.get(CAN_BREAK)),
-            is_one_of_many(),
+            bool(environ.get("wsgi.multiprocess")) and is_one_of_many(),
         ),
     )
     if found.delay:
@@ -82,16 +82,17 @@ def read_body(current: FlaskRequest) -> bytes:
     """
     if current.environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
         raise BadRequest("the only Transfer-Encoding that is read is chunked")
-    body, stream = b"", current.stream
+    body, stream, length = b"", current.stream, current.content_length or 0
     try:
         while len(body) <= MAX_BODY and (piece := stream.read(MAX_BODY + 1 - len(body))):
             body += piece
-        # A server that closes a connection with unread bytes may take its answer back.
-        left = MAX_READ - len(body)
-        while left > 0 and (piece := stream.read(min(left, MAX_BODY))):
-            left -= len(piece)
-        if len(body) < min(current.content_length or 0, MAX_BODY + 1):  # not every server minds
-            raise EOFError(f"{len(body)} of {current.content_length} bytes")
+        if len(body) > MAX_BODY:
+            # A server that closes a connection with unread bytes may take its answer back.
+            left = MAX_READ - len(body)
+            while left > 0 and (piece := stream.read(min(left, MAX_BODY))):
+                left -= len(piece)
+        elif len(body) < length:  # not every server minds
+            raise EOFError(f"{len(body)} of {length} bytes")
     except Exception as error:  # noqa: BLE001 (each WSGI server has errors of its own)
         log.warning("a request has no end: %r", error)
         raise BadRequest("the body does not arrive as the headers say") from None
