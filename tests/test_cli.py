@@ -237,6 +237,7 @@ def log_of_everything(form: str, directory: Path) -> list[str]:
         session.advance_clock("2d")
         session.release_clock()
         session.end()
+        get(f"{url}/api/releases", "abc12345")
         get(f"{url}/api/releases", "abc12345@a")
         get(f"{url}/api/releases", client.open_session().api_key)
         client.reset()
@@ -265,6 +266,7 @@ def test_the_log_says_what_happens_to_sessions(tmp_path: Path) -> None:
         "INFO night\\nly: the clock is advanced to NOW",
         "INFO night\\nly: the clock is released, at NOW",
         "INFO night\\nly: ended: it was ended by a call",
+        "INFO default #1 GET /api/releases -> 200 [b] 0 releases",
         "INFO pinned to a: opened by its first request",
         "INFO pinned to a #1 GET /api/releases -> 200 [a] 0 releases",
         "INFO ID: opened in a",
@@ -281,10 +283,10 @@ def test_the_log_has_the_same_as_fields(tmp_path: Path) -> None:
     """With `--log json`, each line is an object that a program can use."""
     logged = [json.loads(line) for line in log_of_everything("json", tmp_path)]
     assert all(re.fullmatch(r"20\d\d-\S+Z", entry["time"]) for entry in logged)
-    assert [entry["level"] for entry in logged] == ["INFO"] * 13 + ["WARNING"]
+    assert [entry["level"] for entry in logged] == ["INFO"] * 14 + ["WARNING"]
     about = ("event", "session", "label", "scenario", "now", "scenarios")
     fields = [{name: entry[name] for name in about if name in entry} for entry in logged]
-    nightly, pinned, other = fields[2]["session"], fields[7]["session"], fields[9]["session"]
+    nightly, pinned, other = fields[2]["session"], fields[8]["session"], fields[10]["session"]
     assert len({nightly, pinned, other}) == 3
     at_default = {"session": "default", "label": ""}
     in_nightly = {"session": nightly, "label": "night\nly"}
@@ -299,6 +301,7 @@ def test_the_log_has_the_same_as_fields(tmp_path: Path) -> None:
         {"event": "clock", **in_nightly, "now": fields[4]["now"]},
         {"event": "clock", **in_nightly, "now": fields[5]["now"]},
         {"event": "ended", **in_nightly},
+        {**at_default, "scenario": "b"},
         {"event": "opened", **in_pinned},
         in_pinned,
         {"event": "opened", **in_other},

@@ -96,7 +96,7 @@ class Access:
             )
             journaling.journal.add(record)
             self.recorded = (*self.recorded, (journaling.id, record))
-        self.mock.on_record(record, session)
+        self.mock.on_record(self.recorded[0][1], session)  # with its number in this session
 
     def unsent(self) -> None:
         """Note in the journal, and log, that the client was gone before the answer was sent."""
