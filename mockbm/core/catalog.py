@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from .errors import Problem, ScenarioError, UnknownName, plural
+from .errors import Problem, ScenarioError, UnknownName
 from .faults import Fault
 from .scenario import Scenario
 from .times import Clock, outgoing
-
-log = logging.getLogger("mockbm")
 
 
 class Source(Protocol):
@@ -115,6 +112,3 @@ class Catalog:
         self._gone = {name: before[name] for name in before.keys() & used - scenarios.keys()}
         self.problems = ()
         self._take(scenarios)
-        fields = {"event": "reload", "scenarios": len(scenarios)}
-        text = f"the scenario files are reloaded: {plural(len(scenarios), 'scenario')}"
-        log.info(text, extra={"fields": fields})

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from .fields import Duration, Moment
 from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
 from .request import Call, Request, header_key
 from .scenario import DEFAULT_API_KEY, Scenario
-from .session import DEFAULT, Session, Store, new_key, session_id
+from .session import DEFAULT, Session, Store, log, new_key, session_id
 from .times import Clock, duration, moment, monotonic, outgoing, perf_counter
 
 DEFAULT_SCENARIO = "documented"
@@ -39,8 +39,6 @@ ADMIN_PREFIX = "/__admin"
 
 UNSENT = "not sent: the client was gone"
 """The note of an answer that is in the journal and did not go out."""
-
-log = logging.getLogger("mockbm")
 
 
 @dataclass(eq=False, slots=True)
@@ -197,7 +195,7 @@ class Mock:
             if default and default.values is None and default.active in self.catalog.scenarios:
                 needed[default.active] = "active"
             try:
-                self.catalog.load(needed, self._in_use)
+                self._load(needed)
             except ScenarioError as error:
                 text = "the scenario files have problems; what was read before stays in use:\n%s"
                 fields = {"event": "reload", "problems": [*map(str, error.problems)]}
@@ -206,6 +204,12 @@ class Mock:
             reloads = self.store.add_reload()
             # Where another process has reloaded meanwhile, its files may be newer: read them, too.
             self._reloads = reloads if reloads == before + 1 else before
+
+    def _load(self, needed: Mapping[str, str]) -> None:
+        self.catalog.load(needed, self._in_use)
+        count = len(self.catalog.scenarios)
+        text = f"the scenario files are reloaded: {plural(count, 'scenario')}"
+        log.info(text, extra={"fields": {"event": "reload", "scenarios": count}})
 
     def _in_use(self) -> set[str]:
         """The names of the scenarios that sessions have."""
@@ -222,7 +226,7 @@ class Mock:
             if self._reloads == reloads:
                 return
             try:
-                self.catalog.load({}, self._in_use)
+                self._load({})
             except ScenarioError as error:
                 text = f"another process has read scenario files that have problems now: {error}"
                 raise ConnectionError(text) from None

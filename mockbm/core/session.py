@@ -25,7 +25,7 @@ from .times import Clock
 DEFAULT = "default"
 """The id of the session of all keys that have no session of their own. It never ends."""
 
-_log = logging.getLogger("mockbm")
+log = logging.getLogger("mockbm")
 
 
 def new_key() -> str:
@@ -90,7 +90,7 @@ class Session:
     def log(self, event: str, text: str, **details: object) -> None:
         """Log what has happened to it: `text` for people, the rest for programs."""
         fields = {"event": event, "session": self.id, "label": self.label, **details}
-        _log.info("%s: %s", self.name, text, extra={"fields": fields})
+        log.info("%s: %s", self.name, text, extra={"fields": fields})
 
     @property
     def scenario(self) -> Scenario:

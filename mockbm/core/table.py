@@ -133,10 +133,6 @@ class Table:
             return row
         return row | {"extra": {name: row.pop(name) for name in [*row] if name not in fields}}
 
-    def rows(self) -> Iterator[Row]:
-        """All records, in the order of the answer."""
-        return iter(json.loads(self.select({}).body))
-
     @property
     def highest_id(self) -> int:
         """The highest id that is taken: by a record that is or was here, or reserved."""

@@ -88,7 +88,8 @@ def check(builds: Sequence[Row], world: World) -> dict[int, Any]:
             problems[index] = {"releaseId": [f"is missing; {how}"]}
     releases = {release["id"]: release for release in world["releases"]}
     for index, build in enumerate(builds):
-        pipeline = {**releases.get(build.get("releaseId"), {}), **build}.get("pipelineName")
+        release = releases.get(build.get("releaseId"), {})
+        pipeline = build.get("pipelineName", release.get("pipelineName"))
         stages = world.get("pipelines", {}).get(pipeline, ())
         stage = build.get("furthestStage", "")
         near = None if stage in stages else nearest(stage, stages)

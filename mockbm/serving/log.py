@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..core.journal import Record, utc
-from ..core.mock import log as messages
 from ..core.session import Session
+from ..core.session import log as messages
 
 MAX_WAITING = 10_000
 """Lines that wait for a reader who does not read; the oldest make room for new ones."""

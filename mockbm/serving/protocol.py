@@ -20,8 +20,8 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from ..core.mock import log
 from ..core.request import MAX_BODY, MAX_HEADERS, Answer, Request
+from ..core.session import log
 from . import limits
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..core.answer import FAILED, answer, unavailable
-from ..core.mock import ADMIN_PREFIX, LocalSession, Mock, log
+from ..core.mock import ADMIN_PREFIX, LocalSession, Mock
 from ..core.request import Answer, Request
+from ..core.session import log
 from ..core.times import monotonic
 from ..settings import Settings
 from ..web.guard import is_loopback
@@ -129,12 +129,7 @@ class MockServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import Problem, ScenarioError
-from ..core.mock import Mock, log
+from ..core.mock import Mock
+from ..core.session import log
 from ..files.directory import Directory, scenario_files
 
 INTERVAL = 0.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from types import TracebackType
 
 from ..core.journal import DEFAULT_SIZE, Entry, Record
 from ..core.session import DEFAULT, Session
@@ -43,12 +42,7 @@ class _Slot:
         self.lock.acquire()
         return None if self.ended else self.session
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.lock.release()
 
 

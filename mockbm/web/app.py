@@ -13,7 +13,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..core.answer import FAILED, unavailable
-from ..core.mock import ADMIN_PREFIX, Mock, log
+from ..core.mock import ADMIN_PREFIX, Mock
+from ..core.session import log
 from ..settings import Settings
 from . import admin, blueprint
 from .guard import Guard

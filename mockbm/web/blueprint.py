@@ -11,8 +11,9 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest
 
 from ..core.answer import answer
-from ..core.mock import Mock, log
+from ..core.mock import Mock
 from ..core.request import MAX_BODY, Answer, Request
+from ..core.session import log
 from .guard import current_mock, is_one_of_many
 
 CAN_BREAK = "mockbm.can_break"
