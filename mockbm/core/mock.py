@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
@@ -41,20 +41,110 @@ UNSENT = "not sent: the client was gone"
 """The note of an answer that is in the journal and did not go out."""
 
 
-@dataclass(eq=False, slots=True)
 class Access:
-    """What an API key gives access to during one request.
+    """A unit of work with the session that an API key means, and whether the key is refused.
+
+    A session's own key is accepted in every scenario that accepts any key at all.
 
     refusal: why the key is refused; "" where it is not.
     parent: the session whose key a pinned key is made of.
     recorded: what was written into journals: the id of each session, and the record.
     """
 
-    mock: Mock
+    __slots__ = ("_key", "_units", "mock", "parent", "recorded", "refusal", "session")
     session: Session
-    refusal: str = ""
-    parent: Session | None = None
-    recorded: tuple[tuple[str, Record], ...] = ()
+
+    def __init__(self, mock: Mock, key: str | None) -> None:
+        self.mock = mock
+        self.refusal = ""
+        self.parent: Session | None = None
+        self.recorded: tuple[tuple[str, Record], ...] = ()
+        self._key = key
+        self._units: list[AbstractContextManager[Session | None]] = []
+
+    def __enter__(self) -> Access:
+        try:
+            self._find(self._key or "")
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            if self._units:
+                self._units.pop().__exit__(*error)
+        except BaseException:
+            error = sys.exc_info()
+            raise
+        finally:
+            if self._units:  # that of the parent
+                self._units.pop().__exit__(*error)
+
+    def _use(self, id_: str) -> Session | None:
+        """Begin a unit of work with a session of this id, if there is one."""
+        unit = self.mock.store.use(id_)
+        session = unit.__enter__()
+        if session is None:
+            unit.__exit__(None, None, None)
+        else:
+            self._units.append(unit)
+            self.mock._sync(session)
+        return session
+
+    def _find(self, key: str) -> None:
+        mock, own = self.mock, session_id(key)
+        base, is_pinned, name = key.rpartition(PIN)
+        ids = (own, session_id(base)) if is_pinned else (own,)
+        for id_ in (*compress(ids, mock._find(*ids)), DEFAULT):
+            session = self._use(id_)
+            if session is None:
+                continue  # it has ended at this moment
+            self.session = session
+            if id_ == own:
+                self.refusal = _refusal(session, session.scenario, key)
+            elif id_ == DEFAULT and key in session.scenario.api_keys:
+                pass
+            elif is_pinned and (id_ != DEFAULT or base in mock.catalog.api_keys):
+                self._find_pinned(session, key, base, name)
+            else:
+                self.refusal = mock._why_refused(session, self._key, own)
+            return
+        raise ConnectionError(_LOST)
+
+    def _find_pinned(self, parent: Session, key: str, base: str, name: str) -> None:
+        """Take the session of a key that always has one scenario.
+
+        It is opened when it is first needed, and begins again when its parent does.
+        """
+        mock = self.mock
+        try:
+            scenario = mock.catalog.get(name)
+            self.refusal = _refusal(parent, scenario, base)
+            if not self.refusal:
+                mock.catalog.require_playable(scenario)
+        except UnknownName as error:
+            self.refusal = f"the API key is pinned, but {error}"
+        except ScenarioError as error:
+            self.refusal = str(error)
+        if self.refusal:
+            return
+        id_ = session_id(f"pinned {key}")
+        mock.store.find(id_)
+        for _ in range(2):
+            pin = self._use(id_)
+            if pin is not None:
+                if pin.generation != parent.generation:
+                    pin.reset(scenario, parent.clock)
+                    pin.generation = parent.generation
+                pin.clock = parent.clock
+                self.session, self.parent = pin, parent
+                return
+            scenario.prepare()
+            fresh = mock._fresh(id_, f"pinned to {scenario.name}", scenario, parent)
+            if mock.store.add(fresh):
+                fresh.log("opened", "opened by its first request", scenario=scenario.name)
+        self.refusal = "the session of this API key has ended"
 
     def record(
         self,
@@ -323,67 +413,9 @@ class Mock:
         elif not session.is_loaded:
             session.load(self.catalog.inline(session.values))
 
-    @contextmanager
-    def session(self, key: str | None) -> Iterator[Access]:
-        """A unit of work with the session that an API key means, and whether it is refused.
-
-        A session's own key is accepted in every scenario that accepts any key at all.
-        """
-        key_, own = key or "", session_id(key or "")
-        base, is_pinned, name = key_.rpartition(PIN)
-        ids = (own, session_id(base)) if is_pinned else (own,)
-        for id_ in (*compress(ids, self._find(*ids)), DEFAULT):
-            with self.store.use(id_) as session:
-                if session is None:
-                    continue  # it has ended at this moment
-                self._sync(session)
-                if id_ == own:
-                    yield Access(self, session, _refusal(session, session.scenario, key_))
-                elif id_ == DEFAULT and key_ in session.scenario.api_keys:
-                    yield Access(self, session)
-                elif is_pinned and (id_ != DEFAULT or base in self.catalog.api_keys):
-                    with self._pinned(session, key_, base, name) as access:
-                        yield access
-                else:
-                    yield Access(self, session, self._why_refused(session, key, own))
-                return
-        raise ConnectionError(_LOST)
-
-    @contextmanager
-    def _pinned(self, parent: Session, key: str, base: str, name: str) -> Iterator[Access]:
-        """A unit of work with the session of a key that always has one scenario.
-
-        It is opened when it is first needed, and begins again when its parent does.
-        """
-        try:
-            scenario = self.catalog.get(name)
-            why = _refusal(parent, scenario, base)
-            if not why:
-                self.catalog.require_playable(scenario)
-        except UnknownName as error:
-            scenario, why = parent.scenario, f"the API key is pinned, but {error}"
-        except ScenarioError as error:
-            why = str(error)
-        if why:
-            yield Access(self, parent, why)
-            return
-        id_ = session_id(f"pinned {key}")
-        self.store.find(id_)
-        for _ in range(2):
-            with self.store.use(id_) as pin:
-                if pin is not None:
-                    self._sync(pin)
-                    if pin.generation != parent.generation:
-                        pin.reset(scenario, parent.clock)
-                        pin.generation = parent.generation
-                    pin.clock = parent.clock
-                    yield Access(self, pin, parent=parent)
-                    return
-            scenario.prepare()
-            fresh = self._fresh(id_, f"pinned to {scenario.name}", scenario, parent)
-            if self.store.add(fresh):
-                fresh.log("opened", "opened by its first request", scenario=scenario.name)
-        yield Access(self, parent, "the session of this API key has ended")
+    def session(self, key: str | None) -> Access:
+        """A unit of work with the session that an API key means, for a `with` block."""
+        return Access(self, key)
 
     def _why_refused(self, default: Session, key: str | None, id_: str) -> str:
         if key is None:
