@@ -18,16 +18,8 @@ from .times import outgoing
 MAX_RELEASES = 1_000_000
 
 _FIRST = (
-    "Tax",
-    "Profit",
-    "Payroll",
-    "Stock",
-    "Order",
-    "Claims",
-    "Fleet",
-    "Ledger",
-    "Travel",
-    "Shop",
+    *("Tax", "Profit", "Payroll", "Stock", "Order"),
+    *("Claims", "Fleet", "Ledger", "Travel", "Shop"),
 )
 _SECOND = ("Calculator", "Service", "Portal", "Gateway", "Planner", "Monitor", "Archive", "Mailer")
 _PEOPLE = ("MikeJones", "JohnSmith", "AnnBrown", "LiWei", "MariaGarcia", "SYSTEM")

@@ -198,18 +198,14 @@ def narrowed(
     after: only those with a higher number.
     count: only so many, the newest of those that the others leave.
     """
-    if after is not None:
-        entries = [entry for entry in entries if entry.number > after]
-    if method is not None:
-        entries = [entry for entry in entries if entry.method == method.upper()]
-    if status is not None:
-        entries = [entry for entry in entries if entry.status == status]
-    if parameter is not None:
-        name, has_value, value = parameter.partition("=")
-        entries = [
-            entry
-            for entry in entries
-            if name in entry.parameters and (not has_value or entry.parameters[name] == value)
-        ]
-    found = list(entries)
+    name, has_value, value = (parameter or "").partition("=")
+    found = [
+        entry
+        for entry in entries
+        if (after is None or entry.number > after)
+        and (method is None or entry.method == method.upper())
+        and (status is None or entry.status == status)
+        and (parameter is None or name in entry.parameters)
+        and (not has_value or entry.parameters[name] == value)
+    ]
     return found if count is None else found[max(len(found) - count, 0) :]

@@ -11,16 +11,14 @@ import binascii
 import codecs
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from io import BytesIO
+from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from .errors import quoted
 from .fields import MAX_DEPTH, Word
-
-if TYPE_CHECKING:
-    from werkzeug.sansio.multipart import MultipartDecoder
 
 KEY_HEADER = "X-ApiKey"
 KEY_USER = "api"
@@ -254,47 +252,28 @@ def _options(text: str) -> dict[str, str]:
     return parse_options_header(f"x/x;{text}")[1]
 
 
-def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
+def _multipart(content_type: str, body: bytes) -> Iterable[tuple[str, str]]:
     """The fields of a multipart form, read by werkzeug's parser, which knows no framework."""
     from werkzeug.exceptions import RequestEntityTooLarge
-    from werkzeug.sansio.multipart import MultipartDecoder
+    from werkzeug.formparser import MultiPartParser
 
     boundary = _options(content_type.partition(";")[2]).get("boundary", "").encode()
-    decoder = MultipartDecoder(boundary, max_parts=MAX_FIELDS)
-    is_empty = True
+    if body.strip() == b"--" + boundary + b"--":  # some clients send only the end
+        return ()
     try:
-        decoder.receive_data(body)
-        decoder.receive_data(None)
-        for name, value in _parts(decoder):
-            is_empty = False
-            yield name, value.decode("utf-8", "replace")
+        parser = MultiPartParser(lambda *_, **__: BytesIO(), max_form_parts=MAX_FIELDS)
+        fields, files = parser.parse(BytesIO(body), boundary, len(body))
     except RequestEntityTooLarge:
         raise UnreadableBody(_TOO_MANY) from None
-    except UnreadableBody:
-        raise
     except ValueError:
-        pass
-    if is_empty and body.strip() != b"--" + boundary + b"--":  # some clients send only the end
-        raise UnreadableBody("not a multipart form that can be read; look at its boundary")
-
-
-def _parts(decoder: MultipartDecoder) -> Iterator[tuple[str, bytes]]:
-    """The names and values of the fields that a decoder finds."""
-    from werkzeug.sansio.multipart import Data, Epilogue, Field, File, NeedData
-
-    name, value = "", b""
-    while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
-        if isinstance(event, (Field, File)) and event.name is None:
-            raise UnreadableBody("a part of the multipart form has no name")
-        if isinstance(event, File):
-            what = f"{printable(event.name)} was sent as a file; send it as a plain field"
-            raise UnreadableBody(what)
-        if isinstance(event, Field):
-            name, value = event.name, b""
-        elif isinstance(event, Data):
-            value += event.data
-            if not event.more_data:
-                yield name, value
+        text = "not a multipart form that can be read; look at its boundary"
+        raise UnreadableBody(text) from None
+    if None in (*fields, *files):
+        raise UnreadableBody("a part of the multipart form has no name")
+    for name in files:
+        what = f"{printable(name)} was sent as a file; send it as a plain field"
+        raise UnreadableBody(what)
+    return fields.items(multi=True)
 
 
 def _decoded(body: bytes, charset: str) -> str:
