@@ -117,7 +117,7 @@ def _refuse_parameters(problems: Mapping[str, Sequence[str]]) -> Result | None:
 
 def _refuse_alone(endpoint: Endpoint, session: Session, request: Request) -> Result | None:
     """409 where an answer depends on what other processes have answered."""
-    if not request.one_of_many or not (endpoint.changes or session.scenario.counts):
+    if not request.one_of_many or not (endpoint.changes or session.depends_on_calls):
         return None
     if endpoint.changes:
         return Result.refusal(409, f"{endpoint.summary} changes records, but {ALONE}")

@@ -398,8 +398,8 @@ class Mock:
         """
         try:
             self._sync_scenario(session)
-            if session.lacks_faults:
-                session.load_faults(self.catalog.faults(session.faults))
+            if session.faults is not None and not session.added:
+                session.added = self.catalog.faults(session.faults)
         except (ScenarioError, UnknownName) as error:
             session.unload(
                 f"this mock cannot use the active scenario {session.active}: {error}; switch to "
@@ -504,7 +504,7 @@ class LocalSession:
         faults = deepcopy(faults)
         loaded = self._mock.catalog.faults(faults)
         with self._mock.use(self.id) as session:
-            session.set_faults(faults, loaded)
+            session.add_faults(faults, loaded)
             session.log("faults", f"{plural(len(loaded), 'fault')} added")
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -155,12 +155,6 @@ class Scenario:
                 application = counts.setdefault(release["applicationName"], Counter())
                 application[release.get("status", "active")] += 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])))
-
-    def with_faults(self, faults: Sequence[Fault]) -> Scenario:
-        """The same, but requests meet these faults before its own."""
-        changed = replace(self, faults=(*faults, *self.faults))
-        changed.__dict__["_indexed"] = self._indexed  # which takes long, and is the same
-        return changed
 
     def prepare(self) -> None:
         """Index what there is, so that the first request does not wait for it."""

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,6 +47,7 @@ class Session:
     active: name of the active scenario.
     values: what the active scenario is made of, where it has no file.
     faults: what requests meet before the faults of the active scenario, as plain values, or None.
+    added: the same, loaded.
     clock: the session's.
     began: when the active scenario became active, by that clock.
     revision: counts the changes of what is active, from 1.
@@ -77,7 +78,7 @@ class Session:
     written: dict[str, dict[int, Row | None]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     journal: Journal = field(init=False, repr=False)
-    _loaded: Scenario | None = field(default=None, init=False, repr=False)
+    added: tuple[Fault, ...] = field(default=(), init=False)
     lack: str = field(default="", init=False, repr=False)
     _scenario: Scenario | None = field(default=None, init=False, repr=False)
     _tables: dict[str, Table] | None = field(default=None, init=False, repr=False)
@@ -106,15 +107,14 @@ class Session:
 
     def unload(self, why: str) -> None:
         """Note why the active scenario is not at hand; all that needs it fails."""
-        self._loaded = self._scenario = None
-        self.lack = why
+        self._scenario, self.lack = None, why
 
     def load(self, scenario: Scenario) -> None:
         """Take the active scenario as it is now; it begins again where its content is new."""
-        if self._loaded is scenario:
+        if self._scenario is scenario:
             return
         is_new = self.fingerprint != scenario.fingerprint
-        self._loaded = self._scenario = scenario
+        self._scenario = scenario
         self._tables, self.memo = None, {}
         if is_new and self.fingerprint:
             self.restart()
@@ -122,32 +122,23 @@ class Session:
 
     def switch(self, scenario: Scenario, values: Any = None) -> None:
         """Make another scenario active. values: what it is made of, where it has no file."""
-        self.active, self.values, self.faults = scenario.name, values, None
-        self._loaded = self._scenario = scenario
-        self.fingerprint = scenario.fingerprint
+        self.active, self.values, self.faults, self.added = scenario.name, values, None, ()
+        self._scenario, self.fingerprint = scenario, scenario.fingerprint
         self.restart()
 
-    @property
-    def lacks_faults(self) -> bool:
-        """Whether `faults` have to be loaded."""
-        return self.faults is not None and self._scenario is self._loaded
-
-    def load_faults(self, faults: Sequence[Fault]) -> None:
-        """Take what `faults` are."""
-        assert self._loaded is not None
-        self._scenario = self._loaded.with_faults(faults) if faults else self._loaded
-
-    def set_faults(self, values: Any, faults: Sequence[Fault]) -> None:
-        """Let requests meet other `faults`. The active scenario and its own faults go on."""
-        active = self.scenario
-        assert self._loaded is not None
+    def add_faults(self, values: Any, faults: tuple[Fault, ...]) -> None:
+        """Let requests meet these `faults` first. The active scenario and its own go on."""
         if self.counts.met:
-            before = len(active.faults) - len(self._loaded.faults)
+            before = len(self.added)
             self.counts.met[:before] = [0] * len(faults)
             self.counts.passed[:before] = [[] for _ in faults]
-        self.faults = values or None
+        self.faults, self.added = values or None, faults
         self.revision += 1
-        self.load_faults(faults)
+
+    @property
+    def all_faults(self) -> tuple[Fault, ...]:
+        """What requests meet, in this order."""
+        return (*self.added, *self.scenario.faults) if self.added else self.scenario.faults
 
     def restart(self, clock: Clock | None = None) -> None:
         """Let the active scenario begin again, perhaps by another clock."""
@@ -272,15 +263,25 @@ class Session:
 
     def judge(self, path: str, parameters: Mapping[str, Any]) -> Verdict:
         """What the scenario's faults do to a request to an endpoint."""
-        if not self.scenario.faults:
+        faults = self.all_faults
+        if not faults:
             return NOTHING
-        now = self.clock.now().timestamp()
-        return judge(self.scenario.faults, self.counts, path, parameters, now)
+        return judge(faults, self.counts, path, parameters, self.clock.now().timestamp())
 
     def count(self) -> None:
         """Count an answer with records, where what follows may depend on it."""
-        if self.scenario.is_live:
+        if self.is_live:
             self.counts.calls += 1
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an answer depends on more than the request: counts, the clock, chance."""
+        return bool(self.added) or self.scenario.is_live
+
+    @property
+    def depends_on_calls(self) -> bool:
+        """Whether an answer depends on earlier requests, or on when the scenario became active."""
+        return any(fault.counts for fault in self.added) or self.scenario.counts
 
 
 class Store(Protocol):

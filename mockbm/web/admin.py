@@ -270,14 +270,14 @@ def show_active(session: LocalSession) -> Values:
     """The active scenario."""
     with current_mock().use(session.id) as found:
         shown = {"scenario": found.scenario, "active": True, "revision": found.revision}
-        return shown | _progress(found) if found.scenario.is_live else shown
+        return shown | _progress(found) if found.is_live else shown
 
 
 def _progress(session: Session) -> Values:
     """What has happened in a scenario that counts or changes."""
     scenario, counts, stages = session.scenario, session.counts, session.stages()
-    seen = counts.met or [0] * len(scenario.faults)
-    faults = zip(scenario.faults, seen, strict=True)
+    seen = counts.met or [0] * len(session.all_faults)
+    faults = zip(session.all_faults, seen, strict=True)
     run = {"calls": counts.calls, "seconds": round(session.seconds, 3), "faults": seen}
     return {
         "run": run | {"changes": sum(stages)},
