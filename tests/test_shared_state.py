@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,11 +36,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does n
 
 @contextmanager
 def workers(count: int, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A gunicorn with so many processes, and its URL."""
+    """A gunicorn with so many processes, which have all read the scenario files, and its URL."""
     port = free_port()
+    ready = Path(tempfile.mkdtemp())
+    config = ready / "gunicorn.conf.py"
+    config.write_text(
+        f"def post_worker_init(worker): open(f'{ready}/{{worker.pid}}', 'w').close()\n"
+    )
     options = ["--workers", str(count), "--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1"]
     process = subprocess.Popen(
-        [BIN / "gunicorn", *options, "wsgi:app"],
+        [BIN / "gunicorn", "--config", config, *options, "wsgi:app"],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
@@ -46,11 +53,12 @@ def workers(count: int, **environment: str) -> Iterator[tuple[subprocess.Popen[b
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        eventually(lambda: requests.get(f"{url}/__admin/health", timeout=5).ok)
+        eventually(lambda: len(list(ready.iterdir())) > count)
         yield process, url
     finally:
         process.terminate()
         process.wait(20)
+        shutil.rmtree(ready)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
