@@ -431,9 +431,14 @@ class NamedSchema(Schema):
                     found[name] = [NameProblem(self.unknown_name(str(name)))]
 
     @cached_property
+    def whole(self) -> Schema:
+        """The same with all of its fields, of which this one may have only some."""
+        return type(self)()
+
+    @cached_property
     def names(self) -> Names:
         """The names that can be loaded."""
-        return Names(self.load_fields)
+        return Names(self.whole.load_fields)
 
     def unknown_name(self, name: str) -> str:
         """The error for a name that is not in this schema."""

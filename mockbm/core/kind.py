@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from marshmallow import Schema
+from marshmallow import Schema, missing
 from marshmallow.fields import Field
 
 from .fields import Date, Row
@@ -58,6 +58,13 @@ class Kind:
     def writer(self) -> Schema:
         """What dumps records; making a schema takes longer than to dump one."""
         return self.schema(many=True)
+
+    @cached_property
+    def reader(self) -> Callable[[frozenset[str]], Schema]:
+        """Returns what loads a list of records that have at most these properties."""
+        known = self.writer.load_fields.items()
+        always = {name for name, field in known if field.required or field.load_default != missing}
+        return lru_cache(lambda there: self.schema(many=True, only=always | there & {*dict(known)}))
 
     @cached_property
     def dates(self) -> Sequence[str]:

@@ -297,12 +297,18 @@ class Records(fields.Nested):
             error_messages={"type": f"expected a list of {kind.name}, or [] for none"},
             metadata=about(f"{text}where they replace those with the same id."),
         )
+        self.kind = kind
         self.settings = kind.settings
 
     def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> Any:
         if self.settings is not None and isinstance(value, Mapping):
             return self.settings.deserialize(value)
         return super()._deserialize(value, *arguments, **more)
+
+    def _load(self, value: Any, *_: Any, **__: Any) -> Any:
+        """Look in each record only for properties that some record has; many have few of them."""
+        there = frozenset[str]().union(*(row for row in value if isinstance(row, Mapping)))
+        return self.kind.reader(there).load(value)
 
 
 _KEYS = frozenset((*ScenarioSchema().fields, "faults", SCHEMA_KEY))

@@ -88,7 +88,7 @@ class RecordSchema(NamedSchema):
             what = self._contradiction(row, original, older, name)
             if what:
                 problems[older] = [what]
-        taken = [name for name in row.get("extra", ()) if name in self.dump_fields]
+        taken = [name for name in row.get("extra", ()) if name in self.whole.dump_fields]
         if taken:
             what = f"is a property of every {self.NAME[:-1]}; write it outside extra"
             problems["extra"] = {name: [NameProblem(f"{name} {what}")] for name in taken}
@@ -105,7 +105,7 @@ class RecordSchema(NamedSchema):
                 f"{quoted(row[older])} contradicts {name}, which is {quoted(row[name])}; "
                 f"leave {older} out, it repeats {name}"
             )
-        if self.fields[name].required and not self.partial and original.get(name) is None:
+        if self.whole.fields[name].required and not self.partial and original.get(name) is None:
             return f"is an older name; write {name}: {row[older]} instead"
         return None
 
