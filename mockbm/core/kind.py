@@ -62,9 +62,16 @@ class Kind:
     @cached_property
     def reader(self) -> Callable[[frozenset[str]], Schema]:
         """Returns what loads a list of records that have at most these properties."""
-        known = self.writer.load_fields.items()
-        always = {name for name, field in known if field.required or field.load_default != missing}
-        return lru_cache(lambda there: self.schema(many=True, only=always | there & {*dict(known)}))
+        known = self.writer.load_fields
+        always = {
+            n for n, field in known.items() if field.required or field.load_default != missing
+        }
+
+        def make(there: frozenset[str]) -> Schema:
+            # In the order of the schema, which records as loaded then have, too.
+            return self.schema(many=True, only=[name for name in known if name in always | there])
+
+        return lru_cache(make)
 
     @cached_property
     def dates(self) -> Sequence[str]:
