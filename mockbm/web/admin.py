@@ -35,8 +35,8 @@ from ..core.times import outgoing
 from ..endpoints import KINDS
 from ..endpoints.releases import STATUSES
 from . import page, schemas
-from .blueprint import as_response, read_body
-from .guard import Guard, current_mock, is_one_of_many
+from .blueprint import as_response, current_mock, is_one_of_many, read_body
+from .guard import Guard
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
 
@@ -202,7 +202,7 @@ def _let_in() -> Response | None:
         return refuse_caller(is_file=True)
     reads = request.method in ("GET", "HEAD") and not request.path.rstrip("/").endswith("/requests")
     refusal = refuse_caller()
-    if refusal or reads or not is_one_of_many():
+    if refusal or reads or not is_one_of_many(current_mock(), request.environ):
         return refusal
     return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
 
@@ -442,7 +442,9 @@ def get_health() -> Values:
 @Call("GET", "/openapi.json", schemas.Document)
 def openapi() -> Any:
     """This document."""
-    document = current_app.extensions["mockbm.openapi"]()
+    from .openapi import describe  # here, because a start need not wait for it
+
+    document = describe(current_app, CALLS)
     return document | ({"servers": [{"url": request.script_root}]} if request.script_root else {})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +19,21 @@ from .guard import Guard
 
 
 def create_app(
-    scenarios: Path | str | None = None,
-    scenario: str | None = None,
-    *,
-    admin_api: bool = True,
-    admin_token: str | None = None,
-    allowed_hosts: Iterable[str] = (),
-    **settings: Any,
+    scenarios: Path | str | None = None, scenario: str | None = None, **settings: Any
 ) -> Flask:
     """A Flask application that answers as BuildMaster does, and has the admin API.
 
     scenarios: directory of the scenario files; by default those that come with mockbm.
     scenario: the one active at the start.
-    admin_api: whether there is an admin API.
-    admin_token: what its callers must send; without one, or with an empty one, only those on this
-        machine are let in.
-    allowed_hosts: names by which they may call this machine, in addition to the loopback ones.
-    settings: the others of `mockbm.settings.Settings`, such as strict and journal_size.
+    settings: the others of `mockbm.settings.Settings`, such as strict and journal_size:
+        admin_api: whether there is an admin API.
+        admin_token: what its callers must send; without one, or with an empty one, only those on
+            this machine are let in.
+        allowed_hosts: names by which they may call this machine, besides the loopback ones.
     Raises: ScenarioError for files with problems, UnknownName, ValueError for a setting that cannot
         be meant.
     """
-    found = Settings(
-        scenarios,
-        scenario,
-        admin_api=admin_api,
-        admin_token=admin_token,
-        allowed_hosts=allowed_hosts,
-        **settings,
-    )
+    found = Settings(scenarios, scenario, **settings)
     return make_app(found.mock(), found)
 
 
@@ -69,16 +54,11 @@ def make_app(mock: Mock, settings: Settings) -> Flask:
     if settings.admin_api:
         hosts = frozenset(host.lower() for host in settings.allowed_hosts)
         app.extensions["mockbm.guard"] = Guard(settings.admin_token or None, hosts)
-        app.extensions["mockbm.openapi"] = cache(partial(_describe, app))
         app.register_blueprint(admin.blueprint)
-
-    def is_for_admin() -> bool:
-        own = request.path == ADMIN_PREFIX or request.path.startswith(f"{ADMIN_PREFIX}/")
-        return settings.admin_api and own
 
     def refuse(error: Exception) -> Response:
         """What Flask refuses, such as an unknown path: the core knows the answer, or the admin."""
-        if is_for_admin():
+        if settings.admin_api and f"{request.path}/".startswith(f"{ADMIN_PREFIX}/"):
             return admin.refuse(error)
         if isinstance(error, ConnectionError):
             log.error("%s", error)
@@ -102,9 +82,3 @@ class _Json(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **more: Any) -> str:
         return super().dumps(obj, **more).encode(errors="backslashreplace").decode()
-
-
-def _describe(app: Flask) -> dict[str, Any]:
-    from .openapi import describe  # here, because a start need not wait for it
-
-    return describe(app, admin.CALLS)

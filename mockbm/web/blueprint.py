@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask import Request as FlaskRequest
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest
@@ -14,7 +15,6 @@ from ..core.answer import answer
 from ..core.mock import Mock
 from ..core.request import MAX_BODY, Answer, Request
 from ..core.session import log
-from .guard import current_mock, is_one_of_many
 
 CAN_BREAK = "mockbm.can_break"
 """In the WSGI environment: whether the server can break the connection."""
@@ -37,6 +37,19 @@ def _add_rules(setup: BlueprintSetupState) -> None:
         )
 
 
+def current_mock() -> Mock:
+    """The mock of the application that handles this request."""
+    return cast(Mock, current_app.extensions["mockbm"])
+
+
+def is_one_of_many(mock: Mock, environ: Mapping[str, Any]) -> bool:
+    """Whether other processes answer as well, which do not know what this one counts or switches.
+
+    environ: of a request, by which the WSGI server says so.
+    """
+    return bool(environ.get("wsgi.multiprocess")) and not mock.store.shared
+
+
 def respond() -> Response:
     """Answer the current request by the table of endpoints, also one that no URL rule matches."""
     current: FlaskRequest = request._get_current_object()  # type: ignore[attr-defined]
@@ -45,8 +58,9 @@ def respond() -> Response:
         body = read_body(current)
     except BadRequest as error:
         return Response(f"{error.description}\n", 400, mimetype="text/plain")
+    mock = current_mock()
     found = answer(
-        current_mock(),
+        mock,
         Request(
             current.method,
             current.path,
@@ -58,7 +72,7 @@ def respond() -> Response:
             },
             body,
             bool(environ.get(CAN_BREAK)),
-            bool(environ.get("wsgi.multiprocess")) and is_one_of_many(),
+            is_one_of_many(mock, environ),
         ),
     )
     if found.delay:

@@ -11,12 +11,10 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flask import Request
-
-    from ..core.mock import Mock
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Guard:
             why = "the admin API is not called by that name; --allowed-host adds one"
             return 403, f"Host is {host!r}: {why}" if host else f"Host is missing: {_BY_NAME}"
         proxy = next((name for name, _ in request.headers if _OF_PROXIES.fullmatch(name)), None)
-        origin = request.headers.get("Origin")
+        origin = request.origin
         if origin is not None and origin not in _origins(request, host, proxy):
             return 403, f"Origin is {origin!r}: web pages cannot call the admin API"
         followed = is_file and request.headers.get("Sec-Fetch-Dest") == "document"
@@ -93,12 +91,9 @@ def _origins(request: Request, host: str, proxy: str | None) -> Iterator[str]:
     A proxy may end HTTPS, with or without a header that says so. Only where this server has the
     port 80 can an HTTPS page of the same host be another server's.
     """
-    yield f"{request.scheme}://{host.removesuffix(_PORTS.get(request.scheme, ''))}"
+    yield f"{request.scheme}://{request.host}"
     if proxy or request.environ.get("SERVER_PORT") != "80":
-        yield f"https://{host.removesuffix(_PORTS['https'])}"
-
-
-_PORTS = {"http": ":80", "https": ":443"}
+        yield f"https://{host.removesuffix(':443')}"
 
 
 def is_loopback(host: str) -> bool:
@@ -114,20 +109,3 @@ def is_loopback(host: str) -> bool:
     return all(
         ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found
     )
-
-
-def current_mock() -> Mock:
-    """The mock of the application that handles this request."""
-    from flask import current_app  # which the client of the admin API does without
-
-    return cast("Mock", current_app.extensions["mockbm"])
-
-
-def is_one_of_many() -> bool:
-    """Whether other processes answer as well, which do not know what this one counts or switches.
-
-    As the WSGI server says.
-    """
-    from flask import request
-
-    return bool(request.environ.get("wsgi.multiprocess")) and not current_mock().store.shared
