@@ -7,9 +7,9 @@ called at `/__admin/...` for the default one, at `/__admin/sessions/ID/...` for 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from inspect import signature
 from itertools import islice
 from typing import Any, TypeVar
@@ -33,7 +33,6 @@ from ..core.scenario import RELEASES, Scenario
 from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
 from ..endpoints import KINDS
-from ..endpoints.releases import STATUSES
 from . import page, schemas
 from .blueprint import as_response, current_mock, is_one_of_many, read_body
 from .guard import Guard
@@ -64,6 +63,7 @@ class Call:
     status: int = 200
     refusals: tuple[int, ...] = ()
     of_session: bool = False
+    paths: tuple[str, ...] = ()
     summary: str = ""
 
     def __call__(self, function: Function) -> Function:
@@ -71,11 +71,12 @@ class Call:
         CALLS[name] = self
         self.summary = (function.__doc__ or "").partition("\n")[0]
         self.of_session = "session" in signature(function).parameters
+        also = [f"/sessions/<id_>{self.path}"] if self.of_session else []
+        self.paths = (self.path, *also) if self.path else ("", "/")
 
         def view(**arguments: Any) -> Response:
             if self.of_session:
-                id_, mock = arguments.pop("id_", None), current_mock()
-                arguments["session"] = mock.default if id_ is None else mock.local(id_)
+                arguments["session"] = current_mock().local(arguments.pop("id_", DEFAULT))
             if self.takes:
                 arguments["wanted"] = self.takes().load(self._read())
             elif self.method != "GET":
@@ -87,8 +88,7 @@ class Call:
                 return as_response(Answer(204, (), b""))
             return reply(self.answer, found, self.status)
 
-        others = ["/" if not self.path else f"/sessions/<id_>{self.path}"]
-        for path in [self.path, *others][: 1 + (self.of_session or not self.path)]:
+        for path in self.paths:
             blueprint.add_url_rule(path, name, view, methods=[self.method])
         return function
 
@@ -102,7 +102,8 @@ class Call:
         if not (getattr(self.takes, "required", True) or body):
             return {}
         if not request.is_json:
-            raise UnsupportedMediaType
+            is_json = "say that the body is JSON: set Content-Type: application/json"
+            raise UnsupportedMediaType(is_json)
         try:
             return read_json(body)
         except UnreadableBody as error:
@@ -115,14 +116,9 @@ CALLS: dict[str, Call] = {}
 
 def reply(schema: type[Schema], found: object, status: int = 200) -> Response:
     """A response with the JSON of what a schema dumps."""
-    response = jsonify(_instance(schema).dump(found))
+    response = jsonify(schema().dump(found))
     response.status_code = status
     return response
-
-
-@cache
-def _instance(schema: type[Schema]) -> Schema:
-    return schema()  # which takes longer than to dump a short answer
 
 
 def problem(status: int, title: str, detail: str, **more: object) -> Response:
@@ -153,8 +149,7 @@ def refuse(error: Exception) -> Response:
             problems = [f"{spell(where) or 'body'}: {message}" for where, message in found]
             return problem(400, "Bad request", "; ".join(problems), problems=problems)
         case NotFound():
-            near = nearest(*_path_and_calls())
-            near = near and ADMIN_PREFIX + near
+            near = _nearest_call()
             guess = f"did you mean {near}?" if near else f"{ADMIN_PREFIX}/ has links to the calls"
             text = f"there is nothing at {request.path}; {guess}"
             return problem(404, error.name, text, nearest=near)
@@ -165,28 +160,22 @@ def refuse(error: Exception) -> Response:
             response.headers["Allow"] = allowed
             return response
         case HTTPException():
-            is_json = "say that the body is JSON: set Content-Type: application/json"
-            text = is_json if error.code == 415 else error.description or error.name
-            return problem(error.code or 500, error.name, text)
+            return problem(error.code or 500, error.name, error.description or error.name)
         case ConnectionError():
             return problem(503, "No shared state", text)
         case _:
             return problem(409, "Not possible", text)
 
 
-def _path_and_calls() -> tuple[str, list[str]]:
-    """The path of this request, and those of all calls, without what all begin with.
-
-    In these, names and ids are those that the path has in their places.
-    """
-    sent = request.path.split("/")[2:]
+def _nearest_call() -> str | None:
+    """The path of a call that is most like that of this request, and has its names and ids."""
+    sent = request.path.removeprefix(ADMIN_PREFIX)
     likely = []
-    for rule in current_app.url_map.iter_rules():
-        if rule.endpoint.removeprefix("admin.") in CALLS:
-            parts = rule.rule.split("/")[2:]
-            pairs = zip(parts, [*sent, *parts[len(sent) :]], strict=False)
-            likely.append("/".join(["", *(its if "<" in mine else mine for mine, its in pairs)]))
-    return "/".join(["", *sent]), likely
+    for path in [path for call in CALLS.values() for path in call.paths]:
+        parts = zip(path.split("/"), [*sent.split("/"), *path.split("/")], strict=False)
+        likely.append("/".join(its if "<" in mine else mine for mine, its in parts))
+    near = nearest(sent, likely)
+    return near and ADMIN_PREFIX + near
 
 
 for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, RuntimeError):
@@ -196,25 +185,20 @@ for _kind in (UnknownName, ScenarioError, ValidationError, ConnectionError, Runt
 @blueprint.before_request
 def _let_in() -> Response | None:
     """Every call passes the guard first, and one of several processes changes nothing by itself."""
-    if request.endpoint == "admin.page_file" or (
-        request.endpoint == "admin.index" and page.is_for_people()
-    ):
-        return refuse_caller(is_file=True)
-    reads = request.method in ("GET", "HEAD") and not request.path.rstrip("/").endswith("/requests")
-    refusal = refuse_caller()
-    if refusal or reads or not is_one_of_many(current_mock(), request.environ):
-        return refusal
-    return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
-
-
-def refuse_caller(*, is_file: bool = False) -> Response | None:
-    """The answer to a caller that the guard refuses, or None; is_file: as for `Guard.refusal`."""
     guard: Guard = current_app.extensions["mockbm.guard"]
-    status, why = guard.refusal(request, is_file=is_file) or (0, "")
-    response = problem(status, "Not allowed", why) if status else None
-    if response and status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
-    return response
+    called = request.endpoint
+    is_file = called == "admin.page_file" or (called == "admin.index" and page.is_for_people())
+    refusal = guard.refusal(request, is_file=is_file)
+    if refusal:
+        status, why = refusal
+        response = problem(status, "Not allowed", why)
+        if status == 401:
+            response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
+        return response
+    reads = request.method in ("GET", "HEAD") and called != "admin.list_requests"
+    if reads or not is_one_of_many(current_mock(), request.environ):
+        return None
+    return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
 
 
 @Call("GET", "/scenarios", schemas.Scenarios)
@@ -254,10 +238,7 @@ def _overview(scenario: Scenario, active: Scenario) -> Values:
     return {
         "scenario": scenario,
         "active": scenario.fingerprint == active.fingerprint,
-        "statuses": {
-            status: sum(counts.get(status, 0) for counts in holdings.values())
-            for status in STATUSES
-        },
+        "statuses": sum(map(Counter, holdings.values()), Counter()),
         "applicationCount": len(holdings),
         "applications": [{"name": name, "statuses": counts} for name, counts in largest],
         "faults": [fault.sentence for fault in scenario.faults],
@@ -373,8 +354,8 @@ def list_sessions() -> Values:
 
 def _session(session: Session) -> Values:
     here = f"{_here()}/sessions/{session.id}"
-    links = {name: f"{here}/{name}" for name in LINKED_OF_SESSION}
-    return {**vars(session), "scenario": session.active, "links": {"self": here, **links}}
+    links = {"self": here, **_links(here, of_session=True)}
+    return {**vars(session), "scenario": session.active, "links": links}
 
 
 @Call("POST", "/sessions", schemas.Opened, schemas.SessionWanted, status=201, refusals=(404, 429))
@@ -440,20 +421,19 @@ def get_health() -> Values:
 
 
 @Call("GET", "/openapi.json", schemas.Document)
-def openapi() -> Any:
+def openapi() -> Values:
     """This document."""
     from .openapi import describe  # here, because a start need not wait for it
 
-    document = describe(current_app, CALLS)
-    return document | ({"servers": [{"url": request.script_root}]} if request.script_root else {})
+    servers = {"servers": [{"url": request.script_root}]} if request.script_root else {}
+    return describe(current_app, CALLS) | servers
 
 
 @Call("GET", "", schemas.Index)
 def index() -> Response:
     """Whether it is up, and where its calls are; a page for browsers."""
     if not page.is_for_people():
-        links = {name.partition(".")[0]: f"{_here()}/{name}" for name in LINKED}
-        response = reply(schemas.Index, get_health() | {"links": links})
+        response = reply(schemas.Index, get_health() | {"links": _links(_here())})
     elif not request.path.endswith("/"):
         response = Response(status=308, headers={"Location": f"{_here()}/"})
     else:
@@ -462,14 +442,11 @@ def index() -> Response:
     return response
 
 
-LINKED = (
-    *("health", "scenarios", "scenario", "state", "reset", "requests", "clock", "sessions"),
-    *("faults", "reload", "openapi.json"),
-)
-"""The calls to which the index has links."""
-
-LINKED_OF_SESSION = ("scenario", "state", "faults", "reset", "requests", "clock")
-"""The calls to which a session has links."""
+def _links(here: str, *, of_session: bool = False) -> dict[str, str]:
+    """The paths of the calls, or of those of a session, below a path; by their names."""
+    calls = [call.path for call in CALLS.values() if call.of_session or not of_session]
+    names = dict.fromkeys(path[1:] for path in calls if path and "<" not in path)
+    return {name.partition(".")[0]: f"{here}/{name}" for name in names}
 
 
 def _here() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow import validates_schema as validates
 
 from ..core.fields import Choice, Duration, Integer, Moment, NamedSchema, Text
@@ -20,6 +20,16 @@ MAX_CHANGES = 100
 """Changes of the active scenario that are listed."""
 
 
+class Unread(fields.Nested):
+    """Values that are taken and answered as they are: what they are for reads or wrote them."""
+
+    def _deserialize(self, *values: Any, **_: Any) -> Any:
+        return values[0]
+
+    def _serialize(self, *values: Any, **_: Any) -> Any:
+        return values[0]
+
+
 class Switch(NamedSchema):
     """The body of a switch: the name of a scenario that has a file, or the keys of a whole one."""
 
@@ -28,27 +38,18 @@ class Switch(NamedSchema):
 
     def load(self, data: Any, **more: Any) -> dict[str, Any]:
         """The `name`, or as `values` the keys of a whole scenario, unread."""
-        whole = {"releases", "extends", "generate", "faults"}
-        if isinstance(data, dict) and data.keys() & whole:
+        if isinstance(data, dict) and data.keys() & {"releases", "extends", "generate", "faults"}:
             return {"values": data}
         loaded: dict[str, Any] = super().load(data, **more)
         return loaded
 
 
 class FaultsWanted(NamedSchema):
-    """The body that adds faults to the active scenario."""
-
-    faults = fields.Nested(
+    faults = Unread(
         cast(fields.Nested, ScenarioSchema().fields["faults"]).nested,
         required=True,
         metadata=about("As in a scenario file, instead of those of an earlier call; [] for none."),
     )
-
-    def load(self, data: Any, **more: Any) -> dict[str, Any]:
-        """The `faults`, unread."""
-        is_whole = isinstance(data, dict) and len(data) == 1 and data.get("faults") is not None
-        loaded: dict[str, Any] = data if is_whole else super().load(data, **more)
-        return loaded
 
 
 class SessionWanted(NamedSchema):
@@ -64,8 +65,6 @@ class SessionWanted(NamedSchema):
 
 
 class ClockWanted(NamedSchema):
-    """What to do to a clock: stop it at a moment, or put it forward."""
-
     now = Moment(metadata=about("Stop the clock at this date, which is not relative."))
     advance = Duration(metadata=about("Put the clock forward by this duration."))
 
@@ -92,13 +91,12 @@ class RequestsWanted(NamedSchema):
 
 
 class Body(Schema):
-    """The body of an answer. Callers ignore properties that they do not know."""
+    """The body of an answer.
 
-    class Meta:
-        unknown = EXCLUDE
+    optional: the properties that not every answer has.
+    """
 
     optional: tuple[str, ...] = ()
-    """The properties that not every answer has."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = field_name not in self.optional
@@ -120,30 +118,28 @@ def _list(schema: type[Schema], description: str = "") -> fields.Nested:
     return fields.Nested(schema, many=True, metadata=about(description))
 
 
-class Summary(Body):
-    """A scenario in a list."""
+def _links(description: str) -> fields.Dict:
+    return fields.Dict(values=_text(), metadata=about(description))
 
+
+class Summary(Body):
     name = _text(attribute="scenario.name")
     description = _text(attribute="scenario.description")
     releaseCount = _count(attribute="scenario.release_count")
     active = fields.Boolean()
 
 
-class Statuses(Body):
-    """The number of releases of each status."""
-
-    active = _count(dump_default=0)
-    deployed = _count(dump_default=0)
-    canceled = _count(dump_default=0)
-
-
+Statuses = Body.from_dict(
+    {status: _count(dump_default=0) for status in ("active", "deployed", "canceled")},
+    name="Statuses",
+)
 Application = Body.from_dict(
     {"name": _text(), "statuses": fields.Nested(Statuses)}, name="Application"
 )
 
 
 class Overview(Summary):
-    """A scenario in the list of all, with what it has."""
+    """A scenario in the list of all."""
 
     statuses = fields.Nested(Statuses)
     applicationCount = _count()
@@ -158,32 +154,16 @@ Scenarios = Body.from_dict(
     name="Scenarios",
 )
 
-
-def _records() -> fields.List[Any]:
-    return fields.List(fields.Dict())
-
-
-class State(Body):
-    """The records that a session sees, as the endpoints answer them."""
-
-    applications = _records()
-    releases = _records()
-    builds = _records()
-    deployments = _records()
-
-
-class _Served(fields.Nested):
-    """Records as an endpoint serves them, which are JSON already."""
-
-    def _serialize(self, *values: Any, **_: Any) -> Any:
-        return values[0]
+State = Body.from_dict(
+    {name: Unread(kind.schema(many=True)) for name, kind in KINDS.items()}, name="State"
+)
 
 
 class Content(Overview):
     """A scenario with its releases, as they are when it becomes active."""
 
     order = Choice(*ORDERS, attribute="scenario.order")
-    releases = _Served(KINDS["releases"].schema(many=True))
+    releases = Unread(KINDS["releases"].schema(many=True))
 
 
 class Run(Body):
@@ -211,8 +191,6 @@ class ChangeState(Body):
 
 
 class Active(Summary):
-    """The active scenario."""
-
     optional = ("run", "faults", "changes")
     revision = _count("Counts switches, reloads and set clocks.", least=1)
     run = fields.Nested(Run, metadata=about("Only where it counts or changes."))
@@ -251,18 +229,14 @@ Requests = Body.from_dict({"requests": _list(Entry)}, name="Requests")
 
 
 class Session(Body):
-    """A session, without its API key."""
-
     id = _text()
     label = _text()
     scenario = _text("The name of its active scenario.")
     revision = _count(least=1)
-    links = fields.Dict(values=_text(), metadata=about("The paths of its calls."))
+    links = _links("The paths of its calls.")
 
 
 class Opened(Session):
-    """A session that has just been opened."""
-
     apiKey = _text("The API key whose requests see this session.")
 
 
@@ -286,7 +260,7 @@ class Health(Body):
 
 
 class Index(Health):
-    links = fields.Dict(values=_text(), metadata=about("The paths of the calls."))
+    links = _links("The paths of the calls.")
 
 
 class Problem(Body):
