@@ -1,7 +1,6 @@
 """The OpenAPI document (3.1) of the endpoint and the admin API, and the schema of scenario files.
 
-Which calls there are is taken from the application, so one that is not declared is found at once.
-What they take and answer is described by the schemas that load and dump it.
+What calls take and answer is described by the schemas that load and dump it.
 """
 
 from __future__ import annotations
@@ -19,13 +18,11 @@ from ..core.answer import EXPLAIN_HEADER, REVISION_HEADER, SCENARIO_HEADER
 from ..core.endpoint import Endpoint
 from ..core.faults import MAX_DELAY
 from ..core.json_schema import JsonSchema, Place, object_schema
-from ..core.mock import Mock
+from ..core.mock import ADMIN_PREFIX, Mock
 from ..core.request import KEY_HEADER, KEY_USER, MAX_HEADERS
 from ..core.scenario import DEFAULT_API_KEY
 from ..endpoints import ScenarioSchema
 from .schemas import Problem
-
-DESCRIPTION = "A mock of BuildMaster's Release & Build API, and the admin API that switches it."
 
 
 def scenario_schema() -> JsonSchema:
@@ -38,33 +35,30 @@ def scenario_schema() -> JsonSchema:
 
 
 def describe(app: Flask, calls: Mapping[str, Any]) -> JsonSchema:
-    """The OpenAPI document of an application. Raises: KeyError for a call without declaration.
+    """The OpenAPI document of an application.
 
     calls: of the admin API, by the names of their functions.
     """
-    guard = app.extensions.get("mockbm.guard")
-    has_token = guard is not None and guard.token is not None
-    components = Components(calls)
     mock: Mock = app.extensions["mockbm"]
-    paths = {
-        endpoint.path: describe_endpoint(endpoint, components)
-        for endpoint in mock.endpoints.values()
-    }
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        blueprint, _, name = rule.endpoint.partition(".")
-        if blueprint == "admin" and name in calls:
-            path = re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule)
-            operation = _describe_call(name, path, components, has_token=has_token)
-            paths.setdefault(path, {})[calls[name].method.lower()] = operation
-    token = {"token": {"type": "http", "scheme": "bearer"}} if has_token else {}
-    license_ = {"name": "MIT", "identifier": "MIT"}
+    guard = app.extensions.get("mockbm.guard")
+    token = {"token": {"type": "http", "scheme": "bearer"}} if guard and guard.token else {}
+    components = Components()
+    paths = {path: _describe_endpoint(each, components) for path, each in mock.endpoints.items()}
+    for name, call in calls.items():
+        for rule in call.paths:
+            path = ADMIN_PREFIX + re.sub(r"<(\w+?)_?>", r"{\1}", rule)
+            operation = _describe_call(name, call, path, components, [{key: []} for key in token])
+            paths.setdefault(path, {})[call.method.lower()] = operation
+    links = _links(calls)
+    paths[f"{ADMIN_PREFIX}/sessions"]["post"]["responses"]["201"] |= {"links": links}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "mockbm",
             "version": __version__,
-            "license": license_,
-            "description": DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "description": "A mock of BuildMaster's Release & Build API, and the admin API that "
+            "switches it.",
         },
         "tags": [
             {"name": "endpoint", "description": "As BuildMaster answers it."},
@@ -76,21 +70,13 @@ def describe(app: Flask, calls: Mapping[str, Any]) -> JsonSchema:
 
 
 class Components(dict[str, JsonSchema]):
-    """The schemas of a document, by the names of their classes, as they are referred to.
-
-    calls: of the admin API, by the names of their functions.
-    """
-
-    def __init__(self, calls: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.calls = calls
+    """The schemas of a document, by the names of their classes, as they are referred to."""
 
     def refer(self, schema: Schema, place: Place = json_schema.IN_ANSWER) -> JsonSchema:
         """A reference to a schema, or for `many` to a list of it; it becomes a component."""
         is_form = place is json_schema.IN_FORM
         name = type(schema).__name__.removesuffix("Schema") + ("InForm" if is_form else "")
         if name not in self:
-            self[name] = {}  # so that a schema can refer to itself
             shape = object_schema(schema, place, self.refer if place.is_answer else None)
             if "" in place.nothing:  # the body of an endpoint
                 shape["properties"] |= {"API_Key": _KEY, "key": _KEY}
@@ -162,32 +148,32 @@ _FAILURES = {
 """What an endpoint answers but for 200."""
 
 
-def describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, JsonSchema]:
+def _describe_endpoint(endpoint: Endpoint, components: Components) -> dict[str, JsonSchema]:
     """The operations of an endpoint of BuildMaster: method in lower case to operation."""
-    parameters, summary = endpoint.parameters, endpoint.summary
-    methods = [method for method in endpoint.methods if method != "HEAD"]
+    parameters, methods = endpoint.parameters, [x for x in endpoint.methods if x != "HEAD"]
     name = endpoint.path.removeprefix("/api").strip("/").replace("/", "_")
     groups = [f" At most one of {', '.join(each)}." for each in parameters.GROUPS]
+    success: JsonSchema = {}
+    if endpoint.answer is not None:
+        forms = [
+            {"type": "null"} if form is None else components.refer(form)
+            for form in (endpoint.answer, *endpoint.others)
+        ]
+        schema = {"anyOf": forms} if endpoint.others else forms[0]
+        success = {"application/json": {"schema": schema}}
     operations: dict[str, JsonSchema] = {}
     for method in methods:
-        success: JsonSchema = {}
-        if endpoint.answer is not None:
-            forms = [
-                {"type": "null"} if form is None else components.refer(form)
-                for form in (endpoint.answer, *endpoint.others)
-            ]
-            schema = {"anyOf": forms} if endpoint.others else forms[0]
-            success = {"application/json": {"schema": schema}}
+        is_get = method == "GET"
         operation = operations[method.lower()] = {
             "operationId": f"{method.lower()}_{name}",
-            "summary": f"{summary}; parameters in {'the query' if method == 'GET' else 'a body'}.",
+            "summary": f"{endpoint.summary}; parameters in {'the query' if is_get else 'a body'}.",
             "description": "Each parameter is there once at most, in the query or in a body, with "
             "any method. Names ignore case. Null and empty count as left out." + "".join(groups),
             "tags": ["endpoint"],
             "security": [] if endpoint.is_open else [{key: []} for key in _KEYS],
             "responses": {"200": _response("What matches; [] for nothing.", success), **_FAILURES},
         }
-        if method == "GET":
+        if is_get:
             operation["parameters"] = _query(parameters, json_schema.IN_FORM)
             continue
         operation["description"] += " The key may be in the body, too, as API_Key or key."
@@ -228,16 +214,18 @@ _PROBLEMS = {
 }
 
 
-def _describe_call(name: str, path: str, components: Components, *, has_token: bool) -> JsonSchema:
+def _describe_call(
+    name: str, call: Any, path: str, components: Components, security: list[JsonSchema]
+) -> JsonSchema:
     """The operation of a call of the admin API at one of its paths."""
-    call, in_path = components.calls[name], re.findall(r"{(\w+)}", path)
-    is_get, in_session = call.method == "GET", call.of_session and bool(in_path)
-    statuses = {403, 503, *call.refusals}
-    statuses |= {404} if in_path else set()
-    statuses |= {400} if call.takes else set()
-    statuses |= {413, 415} if call.takes and not is_get else set()
-    statuses |= set() if is_get and not path.endswith("/requests") else {409}
-    statuses |= {401} if has_token else set()
+    in_path = re.findall(r"{(\w+)}", path)
+    in_session = call.of_session and bool(in_path)
+    sends = call.method != "GET"
+    changes = sends or path.endswith("/requests")
+    takes_json = sends and call.takes
+    where = {400: call.takes, 401: security, 404: in_path, 409: changes}
+    where |= {413: takes_json, 415: takes_json}
+    statuses = {403, 503, *call.refusals, *(status for status, has in where.items() if has)}
     problem = {"application/problem+json": {"schema": components.refer(Problem())}}
     responses = {str(x): _response(_PROBLEMS[x], problem, {}) for x in sorted(statuses)}
     shape = components.refer(call.answer()) if call.answer else {}
@@ -252,20 +240,18 @@ def _describe_call(name: str, path: str, components: Components, *, has_token: b
         ],
         "responses": {str(call.status): success, **responses, "431": _TOO_LONG},
     }
-    if call.takes and is_get:
-        operation["parameters"] = operation["parameters"] + _query(
-            call.takes(), json_schema.IN_QUERY
-        )
-    elif call.takes:
+    if takes_json:
         body = components.refer(call.takes(), json_schema.IN_BODY)
-        content = {"application/json": {"schema": body}}
         required = getattr(call.takes, "required", True)
+        content = {"application/json": {"schema": body}}
         operation["requestBody"] = {"required": required, "content": content}
-    if has_token:
-        operation["security"] = [{"token": []}]
+    elif call.takes:
+        operation["parameters"] += _query(call.takes(), json_schema.IN_QUERY)
+    if security:
+        operation["security"] = security
         responses["401"]["headers"] = {"WWW-Authenticate": _header("Asks for a bearer token.")}
     if call.status == 201:
-        success |= {"headers": {"Location": _header("Its path.")}, "links": _links(components)}
+        success["headers"] = {"Location": _header("Its path.")}
     if name == "health":
         operation["responses"]["503"] = {**success, "description": _PROBLEMS[503]}
     elif name == "index" and path.endswith("/"):
@@ -277,9 +263,9 @@ def _describe_call(name: str, path: str, components: Components, *, has_token: b
     return operation
 
 
-def _links(components: Components) -> JsonSchema:
+def _links(calls: Mapping[str, Any]) -> JsonSchema:
     """What can be done with a session that has just been opened."""
-    names = [f"{name}_of_session" for name, call in components.calls.items() if call.of_session]
+    names = [f"{name}_of_session" for name, call in calls.items() if call.of_session]
     parameters = {"id": "$response.body#/id"}
     return {
         name: {"operationId": name, "parameters": parameters}
