@@ -111,7 +111,7 @@ class Integer(Value[int]):
 
     def json_schema(self, place: Place) -> JsonSchema:
         limits = {"minimum": -(2**31), "maximum": 2**31 - 1}
-        if not place.digits:
+        if place.is_answer:
             return {"type": "integer", **limits}
         digits = "[0-9]{1,10}" if place.is_file else _IN_32_BITS
         shape: JsonSchema = {"type": "string", "pattern": f"^-?0*(?:{digits})$"}
@@ -288,9 +288,9 @@ class Flag(Value[bool]):
         raise ValidationError(f"{quoted(value)} is neither true nor false")
 
     def json_schema(self, place: Place) -> JsonSchema:
-        if place.digits:
-            return {"type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
-        return {"type": "boolean"}
+        if place.is_answer:
+            return {"type": "boolean"}
+        return {"type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
 
 
 class After(Value[tuple[str, float]]):
@@ -445,7 +445,3 @@ class NamedSchema(Schema):
         if name == "<<":
             return "merge keys are not read; repeat the properties, or use an alias"
         return f"unknown property; {suggest(name, self.names)}"
-
-    def rules(self, _place: Place) -> JsonSchema:
-        """What holds for an object as a whole, as JSON Schema."""
-        return {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import Schema, fields, validate
 
@@ -20,7 +20,6 @@ class Place:
     """Where values are written, which decides what they may look like.
 
     text: the JSON types that are read as a text.
-    digits: whether an integer may also be a text of digits.
     is_form: whether everything is a text.
     nothing: the values that count as left out.
     is_file: whether an editor reads it, as YAML 1.2, in which an unquoted `NULL` is null. To
@@ -29,7 +28,6 @@ class Place:
     """
 
     text: tuple[str, ...] = ("string",)
-    digits: bool = False
     is_form: bool = False
     nothing: tuple[str | None, ...] = ()
     is_file: bool = False
@@ -44,10 +42,8 @@ class Place:
         shape = {"type": "string", "pattern": f"^(?:{pattern})$"}
         return shape | ({"errorMessage": write} if self.is_file else {})
 
-    def has(self, name: str, *, is_text: bool = False) -> JsonSchema:
-        """An object that has a property, which does not count as left out; is_text: of any text."""
-        if is_text and self.is_file:
-            return {"required": [name]}
+    def has(self, name: str) -> JsonSchema:
+        """An object that has a property, which does not count as left out."""
         return {"required": [name], "properties": {name: {"not": {"enum": [*self.nothing]}}}}
 
     def has_none(self, *names: str) -> JsonSchema:
@@ -67,19 +63,19 @@ def is_one_of(name: str, *values: object) -> JsonSchema:
 
 _SCALARS = ("string", "number", "boolean")
 
-IN_FILE = Place(_SCALARS, digits=True, nothing=(None,), is_file=True)
+IN_FILE = Place(_SCALARS, nothing=(None,), is_file=True)
 """A scenario file, in an editor."""
 
-IN_BODY = Place(("string", "integer"), digits=True, nothing=(None,))
+IN_BODY = Place(("string", "integer"), nothing=(None,))
 """The JSON body of an admin call."""
 
-IN_JSON = Place(_SCALARS, digits=True, nothing=("", None))
+IN_JSON = Place(_SCALARS, nothing=("", None))
 """The JSON body of a request to an endpoint."""
 
-IN_FORM = Place(digits=True, is_form=True, nothing=("",))
+IN_FORM = Place(is_form=True, nothing=("",))
 """A form sent to an endpoint, or the query of its URL."""
 
-IN_QUERY = Place(digits=True, is_form=True)
+IN_QUERY = Place(is_form=True)
 """The query of an admin call."""
 
 IN_ANSWER = Place(is_answer=True)
@@ -116,19 +112,17 @@ def object_schema(schema: Schema, place: Place, refer: Refer | None = None) -> J
 
 
 def _property(field: fields.Field[Any], place: Place, refer: Refer | None) -> JsonSchema:
-    assert isinstance(field.parent, Schema)
     shape = _value(field, place, refer)
-    if field.allow_none and place.is_answer:
-        shape["type"] = [shape["type"], "null"]
-    default = field.load_default
-    has_default = isinstance(default, (str, int, float)) and default != ""
-    if has_default and not place.is_answer:
-        shape["default"] = default
-    if not field.required or field.parent.partial:
-        _allow_nothing(shape, place)
-    description, left_out = (field.metadata.get(name) for name in ("description", "left_out"))
-    if left_out and not place.is_answer:
-        description = f"{description} Left out: {left_out}."
+    description, left_out = (field.metadata.get(name, "") for name in ("description", "left_out"))
+    if place.is_answer:
+        shape |= {"type": [shape["type"], "null"]} if field.allow_none else {}
+    else:
+        default = field.load_default
+        if isinstance(default, (str, int, float)) and default != "":
+            shape["default"] = default
+        if not field.required or cast(Schema, field.parent).partial:
+            _allow_nothing(shape, place)
+        description += f" Left out: {left_out}." if left_out else ""
     return shape | ({"description": description} if description else {})
 
 
@@ -144,15 +138,17 @@ def _value(field: fields.Field[Any], place: Place, refer: Refer | None) -> JsonS
     if isinstance(field, fields.List):
         return {"type": "array", "items": _value(field.inner, place, refer)}
     if isinstance(field, fields.Dict):
-        values = field.value_field
-        return {"type": "object"} | (
-            {"additionalProperties": _value(values, place, refer)} if values else {}
-        )
+        values = field.value_field and {
+            "additionalProperties": _value(field.value_field, place, refer)
+        }
+        return {"type": "object", **(values or {})}
     describe: Callable[[Place], JsonSchema] | None = getattr(field, "json_schema", None)
     shape = describe(place) if describe else {"type": _TYPES[type(field)]}
     for check in field.validators:
         if isinstance(check, (validate.Range, validate.Length)):
-            limits = zip(_LIMITS[type(check)], (check.min, check.max), strict=True)
+            is_length = isinstance(check, validate.Length)
+            names = ("minLength", "maxLength") if is_length else ("minimum", "maximum")
+            limits = zip(names, (check.min, check.max), strict=True)
             shape |= {name: limit for name, limit in limits if limit is not None}
     if place.is_form and "minimum" in shape:  # it has no minus, since none is below 0
         shape = {"type": "string", "pattern": shape["pattern"].replace("-?", "")}
@@ -164,10 +160,6 @@ _TYPES: dict[type[fields.Field[Any]], str] = {
     fields.Float: "number",
     fields.Integer: "integer",
     fields.String: "string",
-}
-_LIMITS: dict[type, tuple[str, str]] = {
-    validate.Range: ("minimum", "maximum"),
-    validate.Length: ("minLength", "maxLength"),
 }
 
 

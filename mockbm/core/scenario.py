@@ -250,7 +250,7 @@ class ScenarioSchema(NamedSchema):
         return super().unknown_name(name)
 
     def rules(self, place: Place) -> JsonSchema:
-        extends = place.has("extends", is_text=True)
+        extends = place.has("extends")
         anything = {"anyOf": [place.has("releases"), extends, place.has("generate")]}
         return {"allOf": [anything, {"anyOf": [place.has_none("remove"), extends]}]}
 
