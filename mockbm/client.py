@@ -31,25 +31,23 @@ class RemoteSession:
     def __init__(
         self, url: str, path: str, api_key: str, token: str | None, timeout: float
     ) -> None:
-        host = _host(url)
         self.url = url.rstrip("/")
         self.api_key = api_key
         self.token = token
         self.timeout = timeout
         self._path = path
         # A proxy is for other machines, and not for a mock on this one.
-        here = is_loopback(host)
-        proxies = urllib.request.ProxyHandler({} if here else None)
+        proxies = urllib.request.ProxyHandler({} if is_loopback(_host(url)) else None)
         self._open = urllib.request.build_opener(proxies).open
 
     @property
     def active(self) -> str:
         """The name of the active scenario."""
-        return str(self._call("GET", f"{self._path}/scenario")["name"])
+        return str(self._call("GET", "/scenario")["name"])
 
     def use(self, name: str) -> None:
         """Make another scenario active."""
-        answer = self._call("PUT", f"{self._path}/scenario", {"name": name})
+        answer = self._call("PUT", "/scenario", {"name": name})
         if not isinstance(answer, dict) or answer.get("name") != name:
             raise RuntimeError(f"{self.url} is not mockbm: its answer is about something else")
 
@@ -57,20 +55,20 @@ class RemoteSession:
         """Make a scenario active that is written as plain values, as in a scenario file."""
         # A null counts as left out, and distinguishes a scenario from the name of one.
         whole = {"releases": None, **values} if isinstance(values, dict) else values
-        self._call("PUT", f"{self._path}/scenario", whole)
+        self._call("PUT", "/scenario", whole)
 
     def use_faults(self, faults: Any) -> None:
         """Let requests meet faults before those of the active scenario, which goes on."""
-        self._call("PUT", f"{self._path}/faults", {"faults": faults})
+        self._call("PUT", "/faults", {"faults": faults})
 
     def reset(self) -> None:
         """Go back to what a fresh start has."""
-        self._call("POST", f"{self._path}/reset")
+        self._call("POST", "/reset")
 
     @property
     def now(self) -> str:
         """What this session's clock shows, as dates go out."""
-        return str(self._call("GET", f"{self._path}/clock")["now"])
+        return str(self._call("GET", "/clock")["now"])
 
     def set_clock(self, text: str) -> None:
         """Stop the clock at a moment, and let the active scenario begin again there."""
@@ -82,35 +80,35 @@ class RemoteSession:
 
     def _put_clock(self, name: str, text: str) -> None:
         try:
-            self._call("PUT", f"{self._path}/clock", {name: text})
+            self._call("PUT", "/clock", {name: text})
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{name}: ")) from None
 
     def release_clock(self) -> None:
         """Let the clock show the machine's time, and let the active scenario begin again."""
-        self._call("DELETE", f"{self._path}/clock")
+        self._call("DELETE", "/clock")
 
     def state(self) -> dict[str, list[dict[str, Any]]]:
         """The records that the session sees now: kind to records, in the order of the answers."""
-        return dict(self._call("GET", f"{self._path}/state"))
+        return dict(self._call("GET", "/state"))
 
     def requests(self, **filters: Any) -> list[Entry]:
         """The journal, oldest first. Filters: method, status, parameter, after, count."""
         query = urllib.parse.urlencode(filters)
-        found = self._call("GET", f"{self._path}/requests?{query}")["requests"]
+        found = self._call("GET", f"/requests?{query}")["requests"]
         return [Entry.from_json(item) for item in found]
 
     def clear_requests(self) -> None:
         """Empty the journal."""
-        self._call("DELETE", f"{self._path}/requests")
+        self._call("DELETE", "/requests")
 
     def end(self) -> None:
         """End the session: its key is refused from now on."""
-        self._call("DELETE", self._path)
+        self._call("DELETE", "")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
-            f"{self.url}/__admin{path}",
+            f"{self.url}/__admin{self._path}{path}",
             method=method,
             data=None if body is None else json.dumps(body, default=str).encode(),
             headers={} if body is None else {"Content-Type": "application/json"},
@@ -157,13 +155,10 @@ class AdminClient(RemoteSession):
 
     def health(self) -> dict[str, Any]:
         """Status, version and what is active. Raises: OSError where its state is unavailable."""
-        found = self._call("GET", "/health")
-        health = found if isinstance(found, dict) else {}
-        if not isinstance(health.get("status"), str) or not isinstance(
-            health.get("problems"), list
-        ):
-            raise RuntimeError(f"{self.url} is not mockbm: its answer says nothing of its health")
-        return health
+        match self._call("GET", "/health"):
+            case {"status": str(), "problems": list()} as health:
+                return dict(health)
+        raise RuntimeError(f"{self.url} is not mockbm: its answer says nothing of its health")
 
     def scenarios(self) -> list[dict[str, Any]]:
         """Every scenario: name, description, active, and what it holds and does."""
@@ -188,24 +183,24 @@ class AdminClient(RemoteSession):
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     """What a refused call raises here: the error that the same call raises within the mock."""
     try:
-        details = json.loads(error.read())
-        if details["status"] == "unavailable":  # as its health says, which is not a problem's
-            problems = "\n".join(details["problems"])
-            return ConnectionError(f"the mock at {url} is unavailable: {problems}")
-        kind, detail = str(details["title"]), str(details["detail"])
-    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
-        is_base = not urllib.parse.urlsplit(url).path
-        if error.code == 404 and is_base and "X-Mockbm-Explain" in error.headers:
-            return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")
-        return RuntimeError(f"{url} is not mockbm: it answered {error.code} {error.reason}")
-    if kind.startswith("Unknown "):
-        unknown = UnknownName(kind[8:], details["name"], details.get("scenarios", ()))
-        unknown.args = (detail,)  # which may have a hint
-        return unknown
-    if kind.startswith("Bad scenario"):
-        return ScenarioError(
-            Problem("", 0, 0, *line.partition(": ")[::2]) for line in details["problems"]
-        )
-    if error.code == 400:
-        return ValueError(detail)
-    return RuntimeError(f"{url}: {detail}")
+        details: Any = json.loads(error.read())
+    except (ValueError, RecursionError, OSError, http.client.HTTPException):
+        details = None
+    match details:
+        case {"status": "unavailable", "problems": [*problems]}:
+            lines = "\n".join(map(str, problems))
+            return ConnectionError(f"the mock at {url} is unavailable: {lines}")
+        case {"title": "Unknown scenario" | "Unknown session" as title, "name": name, "detail": text}:
+            unknown = UnknownName(title[8:], name, details.get("scenarios", ()))
+            unknown.args = (text,)  # which may have a hint
+            return unknown
+        case {"title": "Bad scenario" | "Bad scenario files", "problems": [*lines]}:
+            return ScenarioError(Problem("", 0, 0, *line.partition(": ")[::2]) for line in lines)
+        case {"title": _, "detail": detail} if error.code == 400:
+            return ValueError(detail)
+        case {"title": _, "detail": detail}:
+            return RuntimeError(f"{url}: {detail}")
+    is_base = not urllib.parse.urlsplit(url).path
+    if error.code == 404 and is_base and "X-Mockbm-Explain" in error.headers:
+        return LookupError(f"the mock at {url} has no admin API: it runs with --no-admin")
+    return RuntimeError(f"{url} is not mockbm: it answered {error.code} {error.reason}")
