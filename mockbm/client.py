@@ -190,9 +190,9 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         case {"status": "unavailable", "problems": [*problems]}:
             lines = "\n".join(map(str, problems))
             return ConnectionError(f"the mock at {url} is unavailable: {lines}")
-        case {"title": "Unknown scenario" | "Unknown session" as title, "name": name, "detail": text}:
-            unknown = UnknownName(title[8:], name, details.get("scenarios", ()))
-            unknown.args = (text,)  # which may have a hint
+        case {"title": "Unknown scenario" | "Unknown session" as kind, "name": name, "detail": why}:
+            unknown = UnknownName(kind[8:], name, details.get("scenarios", ()))
+            unknown.args = (why,)  # which may have a hint
             return unknown
         case {"title": "Bad scenario" | "Bad scenario files", "problems": [*lines]}:
             return ScenarioError(Problem("", 0, 0, *line.partition(": ")[::2]) for line in lines)

@@ -14,15 +14,9 @@ from inspect import signature
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, current_app, json, jsonify, request
+from flask import Blueprint, Response, abort, current_app, json, jsonify, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import (
-    HTTPException,
-    MethodNotAllowed,
-    NotFound,
-    RequestEntityTooLarge,
-    UnsupportedMediaType,
-)
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from .._version import __version__
 from ..core.answer import ALONE
@@ -52,7 +46,8 @@ class Call:
     what the call takes. It returns what the schema of the answer dumps, or a whole Response.
 
     path: without the prefix of the admin API.
-    takes: the schema of the query of a GET, or of the JSON body of any other.
+    takes: the schema of the query of a GET, or of the JSON body of any other; a POST may go
+        without one.
     refusals: statuses of problems, in addition to those that calls of this kind have anyway.
     """
 
@@ -98,12 +93,11 @@ class Call:
             return request.args.to_dict()
         body = read_body(request)
         if len(body) > MAX_BODY:
-            raise RequestEntityTooLarge
-        if not (getattr(self.takes, "required", True) or body):
+            abort(413)
+        if not body and self.method == "POST":
             return {}
         if not request.is_json:
-            is_json = "say that the body is JSON: set Content-Type: application/json"
-            raise UnsupportedMediaType(is_json)
+            abort(415, "say that the body is JSON: set Content-Type: application/json")
         try:
             return read_json(body)
         except UnreadableBody as error:

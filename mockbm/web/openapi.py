@@ -242,9 +242,8 @@ def _describe_call(
     }
     if takes_json:
         body = components.refer(call.takes(), json_schema.IN_BODY)
-        required = getattr(call.takes, "required", True)
         content = {"application/json": {"schema": body}}
-        operation["requestBody"] = {"required": required, "content": content}
+        operation["requestBody"] = {"required": call.method != "POST", "content": content}
     elif call.takes:
         operation["parameters"] += _query(call.takes(), json_schema.IN_QUERY)
     if security:

@@ -53,9 +53,6 @@ class FaultsWanted(NamedSchema):
 
 
 class SessionWanted(NamedSchema):
-    """The body that opens a session, or nothing."""
-
-    required = False
     scenario = Text(metadata=about("Its first scenario.", left_out="that of the start"))
     label = Text(
         load_default="",
