@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from itertools import islice
 from typing import Any, TypeVar
@@ -57,9 +57,9 @@ class Call:
     takes: type[Schema] | None = None
     status: int = 200
     refusals: tuple[int, ...] = ()
-    of_session: bool = False
-    paths: tuple[str, ...] = ()
-    summary: str = ""
+    of_session: bool = field(init=False)
+    paths: tuple[str, ...] = field(init=False)
+    summary: str = field(init=False)
 
     def __call__(self, function: Function) -> Function:
         name = function.__name__

@@ -54,11 +54,10 @@ class Guard:
         if is_file:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return 401, _NEEDS_TOKEN
         is_token = hmac.compare_digest(given.strip().encode(), self.token.encode())
-        if scheme.lower() == "bearer" and is_token:
-            return None
-        wrong = "the token is wrong; " if scheme.lower() == "bearer" else ""
-        return 401, f"{wrong}{_NEEDS_TOKEN}"
+        return None if is_token else (401, f"the token is wrong; {_NEEDS_TOKEN}")
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header names this machine. An address cannot be made to, a name can."""
