@@ -163,12 +163,13 @@ def refuse(error: Exception) -> Response:
 
 def _nearest_call() -> str | None:
     """The path of a call that is most like that of this request, and has its names and ids."""
-    sent = request.path.removeprefix(ADMIN_PREFIX)
+    sent = request.path.removeprefix(ADMIN_PREFIX).split("/")
     likely = []
     for path in [path for call in CALLS.values() for path in call.paths]:
-        parts = zip(path.split("/"), [*sent.split("/"), *path.split("/")], strict=False)
-        likely.append("/".join(its if "<" in mine else mine for mine, its in parts))
-    near = nearest(sent, likely)
+        parts = path.split("/")
+        pairs = zip(parts, [*sent, *parts[len(sent) :]], strict=False)
+        likely.append("/".join(its if "<" in mine else mine for mine, its in pairs))
+    near = nearest("/".join(sent), likely)
     return near and ADMIN_PREFIX + near
 
 
