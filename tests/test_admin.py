@@ -131,6 +131,7 @@ BROKEN = {"headers": {"Content-Type": "application/json"}, "data": b'{"name": "e
         ),
         ("GET", "/xyz", {}, 404, "nothing at /__admin/xyz; /__admin/ has links to the calls"),
         ("GET", "/scenaros", {}, 404, "nothing at /__admin/scenaros; did you mean /__admin/scena"),
+        ("POST", "/resset", {}, 404, "did you mean /__admin/reset?"),
         ("POST", "/sessions/abc/resett", {}, 404, "did you mean /__admin/sessions/abc/reset?"),
         ("GET", "/scenario/empty", {}, 404, "did you mean /__admin/scenarios/empty?"),
         (

@@ -164,11 +164,12 @@ def refuse(error: Exception) -> Response:
 def _nearest_call() -> str | None:
     """The path of a call that is most like that of this request, and has its names and ids."""
     sent = request.path.removeprefix(ADMIN_PREFIX).split("/")
-    likely = []
-    for path in [path for call in CALLS.values() for path in call.paths]:
-        parts = path.split("/")
-        pairs = zip(parts, [*sent, *parts[len(sent) :]], strict=False)
-        likely.append("/".join(its if "<" in mine else mine for mine, its in pairs))
+    paths = [path.split("/") for call in CALLS.values() for path in call.paths]
+    likely = [
+        "/".join(its if "<" in mine else mine for mine, its in zip(parts, sent, strict=True))
+        for parts in paths
+        if len(parts) == len(sent)
+    ]
     near = nearest("/".join(sent), likely)
     return near and ADMIN_PREFIX + near
 
