@@ -28,7 +28,7 @@ from ..core.session import DEFAULT, Session
 from ..core.times import outgoing
 from ..endpoints import KINDS
 from . import page, schemas
-from .blueprint import as_response, current_mock, is_one_of_many, read_body
+from .blueprint import as_response, current_mock, read_body
 from .guard import Guard
 
 blueprint = Blueprint("admin", __name__, url_prefix=ADMIN_PREFIX)
@@ -192,7 +192,7 @@ def _let_in() -> Response | None:
             response.headers["WWW-Authenticate"] = 'Bearer realm="mockbm admin"'
         return response
     reads = request.method in ("GET", "HEAD") and called != "admin.list_requests"
-    if reads or not is_one_of_many(current_mock(), request.environ):
+    if reads or current_mock().store.shared or not request.environ.get("wsgi.multiprocess"):
         return None
     return problem(409, "One of several processes", f"{ALONE[0].upper()}{ALONE[1:]}.")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask import Request as FlaskRequest
@@ -42,14 +41,6 @@ def current_mock() -> Mock:
     return cast(Mock, current_app.extensions["mockbm"])
 
 
-def is_one_of_many(mock: Mock, environ: Mapping[str, Any]) -> bool:
-    """Whether other processes answer as well, which do not know what this one counts or switches.
-
-    environ: of a request, by which the WSGI server says so.
-    """
-    return bool(environ.get("wsgi.multiprocess")) and not mock.store.shared
-
-
 def respond() -> Response:
     """Answer the current request by the table of endpoints, also one that no URL rule matches."""
     current: FlaskRequest = request._get_current_object()  # type: ignore[attr-defined]
@@ -72,7 +63,7 @@ def respond() -> Response:
             },
             body,
             bool(environ.get(CAN_BREAK)),
-            is_one_of_many(mock, environ),
+            bool(environ.get("wsgi.multiprocess")) and not mock.store.shared,
         ),
     )
     if found.delay:
