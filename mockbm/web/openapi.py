@@ -49,8 +49,12 @@ def describe(app: Flask, calls: Mapping[str, Any]) -> JsonSchema:
             path = ADMIN_PREFIX + re.sub(r"<(\w+?)_?>", r"{\1}", rule)
             operation = _describe_call(name, call, path, components, [{key: []} for key in token])
             paths.setdefault(path, {})[call.method.lower()] = operation
-    links = _links(calls)
-    paths[f"{ADMIN_PREFIX}/sessions"]["post"]["responses"]["201"] |= {"links": links}
+    opened = paths[f"{ADMIN_PREFIX}/sessions"]["post"]["responses"]["201"]
+    of_session = [f"{name}_of_session" for name, call in calls.items() if call.of_session]
+    opened["links"] = {
+        name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
+        for name in ("show_session", "end_session", *of_session)
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -260,13 +264,3 @@ def _describe_call(
         slash = {"Location": _header("The path with a slash.")}
         operation["responses"]["308"] = _response("For browsers: the page is there.", {}, slash)
     return operation
-
-
-def _links(calls: Mapping[str, Any]) -> JsonSchema:
-    """What can be done with a session that has just been opened."""
-    names = [f"{name}_of_session" for name, call in calls.items() if call.of_session]
-    parameters = {"id": "$response.body#/id"}
-    return {
-        name: {"operationId": name, "parameters": parameters}
-        for name in ("show_session", "end_session", *names)
-    }
