@@ -14,7 +14,7 @@ from inspect import signature
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, abort, current_app, json, jsonify, request
+from flask import Blueprint, Response, abort, current_app, json, jsonify, request, url_for
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
@@ -349,7 +349,7 @@ def list_sessions() -> Values:
 
 
 def _session(session: Session) -> Values:
-    here = f"{_here()}/sessions/{session.id}"
+    here = url_for("admin.show_session", id_=session.id)
     links = {"self": here, **_links(here, of_session=True)}
     return {**vars(session), "scenario": session.active, "links": links}
 
@@ -428,10 +428,11 @@ def openapi() -> Values:
 @Call("GET", "", schemas.Index)
 def index() -> Response:
     """Whether it is up, and where its calls are; a page for browsers."""
+    here = f"{request.script_root}{ADMIN_PREFIX}"
     if not page.is_for_people():
-        response = reply(schemas.Index, get_health() | {"links": _links(_here())})
+        response = reply(schemas.Index, get_health() | {"links": _links(here)})
     elif not request.path.endswith("/"):
-        response = Response(status=308, headers={"Location": f"{_here()}/"})
+        response = Response(status=308, headers={"Location": f"{here}/"})
     else:
         response = page.send("index.html")
     response.vary.add("Accept")
@@ -443,11 +444,6 @@ def _links(here: str, *, of_session: bool = False) -> dict[str, str]:
     calls = [call.path for call in CALLS.values() if call.of_session or not of_session]
     names = dict.fromkeys(path[1:] for path in calls if path and "<" not in path)
     return {name.partition(".")[0]: f"{here}/{name}" for name in names}
-
-
-def _here() -> str:
-    """Where the admin API is, also under the prefix of a proxy or a WSGI server."""
-    return f"{request.script_root}{ADMIN_PREFIX}"
 
 
 blueprint.add_url_rule(f"/page/<any({page.NAMES}):name>", "page_file", page.send)
