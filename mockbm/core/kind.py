@@ -62,16 +62,16 @@ class Kind:
     @cached_property
     def reader(self) -> Callable[[frozenset[str]], Schema]:
         """Returns what loads a list of records that have at most these properties."""
-        known = self.writer.load_fields
-        always = {
-            n for n, field in known.items() if field.required or field.load_default != missing
-        }
+        fields = self.writer.load_fields
 
-        def make(there: frozenset[str]) -> Schema:
-            # In the order of the schema, which records as loaded then have, too.
-            return self.schema(many=True, only=[name for name in known if name in always | there])
+        def is_needed(name: str, there: frozenset[str]) -> bool:
+            field = fields[name]
+            return name in there or field.required or field.load_default is not missing
 
-        return lru_cache(make)
+        # In the order of the schema, which records as loaded then have, too.
+        return lru_cache(
+            lambda there: self.schema(many=True, only=[n for n in fields if is_needed(n, there)])
+        )
 
     @cached_property
     def dates(self) -> Sequence[str]:
