@@ -555,7 +555,7 @@ def ask_app(app: Any, request: Request) -> Answer:
     """The answer of a WSGI application to a request of verify, without a socket."""
     path, headers, body = request.encode(DEFAULT_API_KEY)
     response = app.test_client().open(path, method=request.method, headers=headers, data=body)
-    return Answer.of(response.status_code, response.headers, response.data)
+    return Answer(response.status_code, response.headers, response.data)
 
 
 def reported(
@@ -772,8 +772,8 @@ def test_the_same_drift_of_several_endpoints_is_one() -> None:
     server.ask = partial(ask_app, app)  # type: ignore[method-assign]
     (found,) = verify(server, Privacy(DEFAULT_API_KEY))[0].findings.values()
     assert found.about == ["risk", "builds: risk", "deployments: risk"]
-    assert found.examples[:2] == ["release 4", "release 3"]
-    assert found.count == 7 + 3 + 1
+    assert [*found.seen][:2] == ["release 4", "release 3"]
+    assert len(found.seen) == 7 + 3 + 1
 
 
 def changing(name: str) -> Drift:

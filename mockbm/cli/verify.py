@@ -10,10 +10,11 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from .. import verify as package
 from ..core.errors import ScenarioError
 from ..files.document import is_json
-from ..importer import scenario_text
+from ..importer import imported, scenario_text
+from ..verify import CannotVerify, Privacy, Server
+from ..verify import verify as compare
 from .options import new_scenario_option, option, write_file
 
 MAX_KEY = 10_000
@@ -56,9 +57,7 @@ MAX_KEY = 10_000
     help="Try the API key in the URL, too, where the server and proxies may log it.",
 )
 @option(
-    "--show-names",
-    is_flag=True,
-    help="Show the names of persons, instead of Person1, Person2, ...",
+    "--show-names", is_flag=True, help="Show the names of persons, instead of Person1, Person2, ..."
 )
 @new_scenario_option("--scenario-out", "Write what the server has as a scenario")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -89,32 +88,32 @@ def verify(
     if scenario_out is not None and scenario_out.exists():
         _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
     key = _read_key(api_key_file)
-    privacy = package.Privacy(key, show_names=show_names)
+    privacy = Privacy(key, show_names=show_names)
 
     def tell(kind: str, most: int) -> None:
         what = f"asking {url} for {kind} at most {most} times, with GET, HEAD and POST only"
         click.echo(privacy.without_key(what), err=True)
 
     try:
-        report, models = package.verify(
-            package.Server(url, key, **options),
-            privacy,
-            sample=sample,
-            key_in_query=key_in_query,
-            tell=tell,
+        server = Server(url, key, **options)
+        report, models = compare(
+            server, privacy, sample=sample, key_in_query=key_in_query, tell=tell
         )
-    except package.CannotVerify as error:
+    except CannotVerify as error:
         _give_up(privacy.without_key(str(error)))
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
-    try:
-        if scenario_out is not None and models:
-            values = package.scenario(models, privacy.without_key, anonymize=not show_names)
-            text = scenario_text(values, as_json=is_json(scenario_out))
-            write_file(scenario_out, text)
-    except ScenarioError as error:
-        _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
-    except OSError as error:
-        _give_up(f"cannot write {scenario_out}: {error.strerror}")
+    if scenario_out is not None and models:
+        answers = [json.dumps(privacy.without_key(model.as_answer())).encode() for model in models]
+        try:
+            values = imported(
+                (("the server", answer) for answer in answers), anonymize=not show_names
+            )
+            values["description"] = "What a server answered to mockbm verify."
+            write_file(scenario_out, scenario_text(values, as_json=is_json(scenario_out)))
+        except ScenarioError as error:
+            _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
+        except OSError as error:
+            _give_up(f"cannot write {scenario_out}: {error.strerror}")
     raise SystemExit(1 if report.findings else 0)
 
 

@@ -14,24 +14,18 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
+from urllib.error import URLError
 from urllib.parse import quote, urlencode, urlsplit
 
 from .._version import __version__
-from ..core import request as core
-from ..core.answer import answer
 from ..core.errors import quoted
-from ..core.mock import Mock
-from ..core.request import KEY_HEADER, KEY_USER
-from ..core.scenario import DEFAULT_API_KEY, ORDERS
-from ..settings import Settings
+from ..core.request import HIDDEN, KEY_HEADER, KEY_USER
 from ..web.guard import is_loopback
 
 METHODS = ("GET", "HEAD", "POST")  # all that a real server gets; none changes anything there [S]
 PATH = "/api/releases"
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-BOM = "\ufeff"
 MULTIPART = "multipart/form-data; boundary=mockbm-verify"
 
 MAX_ANSWER = 256 * 1024 * 1024  # bytes
@@ -56,22 +50,23 @@ class Masked(str):
         return masked
 
 
-KEY, BASIC = Masked("", "***"), Masked("", "***")  # stand for the API key, which no request holds
+KEY, BASIC = Masked("", HIDDEN), Masked("", HIDDEN)  # for the API key, which no request holds
 
 
 @dataclass(frozen=True)
 class Request:
     """One request. Its query and body are parameters; a body of text is sent unchanged.
 
-    content_type: of the body; also decides how its parameters are written.
+    content_type: of the body; also decides how its parameters are written. charset: of the body.
     """
 
     method: str = "GET"
+    path: str = PATH
     query: Pairs = ()
     body: Pairs | str | None = None
     content_type: str = ""
+    charset: str = "utf-8"
     headers: Pairs = ((KEY_HEADER, KEY),)
-    path: str = PATH
 
     def filters(self, known: Iterable[str]) -> list[str]:
         """Those of these filters that are in the request."""
@@ -83,19 +78,18 @@ class Request:
     def __str__(self) -> str:
         """The request for people: nothing is encoded, and persons have no names."""
 
-        def show(pairs: Pairs, sign: str) -> list[str]:
-            shown = ((name, getattr(value, "shown", value)) for name, value in pairs)
-            return [f"{n}{sign}{v if isinstance(v, str) else json.dumps(v)}" for n, v in shown]
+        def show(pairs: Pairs) -> list[tuple[str, Any]]:
+            return [(name, getattr(value, "shown", value)) for name, value in pairs]
 
-        text = f"{self.method} {self.path}{'?' * bool(self.query)}{'&'.join(show(self.query, '='))}"
+        text = f"{self.method} {self.path}"
+        if self.query:
+            text += f"?{'&'.join(f'{name}={value}' for name, value in show(self.query))}"
         if self.body is not None:
-            body = getattr(self.body, "shown", self.body)
-            if not isinstance(body, str):
-                body = f"{{{', '.join(show(body, ': '))}}}"
-            kind = self.content_type.partition("; boundary")[0] or "no type"
-            text += f" with {body} as {kind}"
+            body = self.body if isinstance(self.body, str) else _as_json(show(self.body))
+            text += f" with {body} as {self.content_type.partition('; boundary')[0] or 'no type'}"
         if self.headers != Request.headers:
-            text += f" with {', '.join(show(self.headers, ': ')) or f'no {KEY_HEADER}'}"
+            headers = [f"{name}: {value}" for name, value in show(self.headers)]
+            text += f" with {', '.join(headers) or f'no {KEY_HEADER}'}"
         return text
 
     def encode(self, key: str) -> tuple[str, dict[str, str], bytes | None]:
@@ -113,14 +107,21 @@ class Request:
         if self.body is None or isinstance(self.body, str):
             return path, headers, self.body.encode() if self.body is not None else None
         pairs = fill(self.body)
-        text = json.dumps(dict(pairs), ensure_ascii=False)
         if self.content_type == FORM:
             text = urlencode(pairs, quote_via=quote)
         elif self.content_type == MULTIPART:
             edge = f"--{MULTIPART.partition('=')[2]}"
             part = f'{edge}\r\nContent-Disposition: form-data; name="{{}}"\r\n\r\n{{}}\r\n'
             text = "".join(part.format(*pair) for pair in pairs) + f"{edge}--\r\n"
-        return path, headers, text.encode()
+        else:
+            text = _as_json(pairs)
+        return path, headers, text.encode(self.charset)
+
+
+def _as_json(pairs: Iterable[tuple[str, Any]]) -> str:
+    """An object, in which a name may occur twice."""
+    items = (f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in pairs)
+    return f"{{{', '.join(items)}}}"
 
 
 def basic_credentials(key: str) -> str:
@@ -128,65 +129,33 @@ def basic_credentials(key: str) -> str:
     return base64.b64encode(f"{KEY_USER}:{key}".encode()).decode()
 
 
-class Answer(NamedTuple):
+class Answer:
     """One answer, with its content_type in lower case and without spaces.
 
     records: None where the body is not an array of objects.
     oddities: what in the body is not as the standard has JSON, in words.
     """
 
-    status: int
-    content_type: str
-    retry_after: str
-    body: bytes
-    is_json: bool = False
-    records: list[dict[str, Any]] | None = None
-    oddities: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, status: int, headers: Any, body: bytes) -> Answer:
-        """An answer with these headers."""
-        content_type = re.sub(r"\s", "", headers.get("Content-Type") or "").lower()
-        start = (status, content_type, headers.get("Retry-After") or "", body)
-        oddities = ["begins with a byte-order mark"] if body.startswith(BOM.encode()) else []
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status, self.body = status, body
+        self.content_type = re.sub(r"\s", "", headers.get("Content-Type") or "").lower()
+        self.retry_after = headers.get("Retry-After") or ""
+        self.oddities: dict[str, None] = {}
+        if body.startswith(b"\xef\xbb\xbf"):
+            self.oddities["begins with a byte-order mark"] = None
 
         def constant(name: str) -> float:
-            oddities.append(f"has {name} for a number")
+            self.oddities[f"has {name} for a number"] = None
             return math.inf  # NaN is not equal to itself, and would pass for a change
 
+        value = None
+        self.is_json = True
         try:
             value = json.loads(body.decode("utf-8-sig"), parse_constant=constant)
         except (ValueError, RecursionError):
-            return cls(*start)
+            self.is_json = False
         fits = isinstance(value, list) and all(isinstance(item, dict) for item in value)
-        return cls(*start, True, value if fits else None, (*dict.fromkeys(oddities),))
-
-
-class Mocked:
-    """A mock in this process, which answers without a socket."""
-
-    def __init__(self, mock: Mock, key: str = DEFAULT_API_KEY) -> None:
-        self._mock = mock
-        self._key = key
-
-    @classmethod
-    def of(cls, records: dict[str, Any]) -> Mocked:
-        """A mock that has these records of some kinds, in this order."""
-        mock = Settings(scenario="empty").mock()
-        mock.default.use_values({"order": ORDERS[1], "releases": [], **records})
-        return cls(mock)
-
-    def ask(self, request: Request) -> Answer:
-        """The mock's answer to a request."""
-        target, headers, body = request.encode(self._key)
-        path, _, query = target.partition("?")
-        lower = {name.lower(): value for name, value in headers.items()}
-        mocked = core.Request(request.method, path, query, lower, body or b"")
-        with self._mock.session(self._key) as access:
-            access.session.restart()  # else deployments would go on with each answer
-        found = answer(self._mock, mocked)
-        sent = b"" if request.method == "HEAD" else found.body
-        return Answer.of(found.status, dict(found.headers), sent)
+        self.records: list[dict[str, Any]] | None = value if fits else None
 
 
 class Server:
@@ -195,6 +164,7 @@ class Server:
     url: its base URL, with or without `/api/releases`.
     timeout: seconds that one whole answer may take.
     ca_file: certificates of authorities to trust, for a server whose own is not publicly signed.
+    sent: number of requests that it got.
     Raises: CannotVerify for a URL, a key or a file that cannot be one.
     """
 
@@ -206,17 +176,17 @@ class Server:
         if not re.fullmatch(r"[!-~]+", key):
             what = "one word of printable ASCII characters"
             raise CannotVerify(f"the API key is expected to be {what}")
-        try:
-            is_safe = self.url.startswith("https:") or ca_file is not None
-            context = ssl.create_default_context(cafile=ca_file) if is_safe else None
-        except OSError as error:
-            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-            raise CannotVerify(f"{ca_file} cannot be read for certificates: {why}") from None
         # Without urllib's handlers of redirects and errors, every answer is returned as it is.
         self._opener = urllib.request.OpenerDirector()
         self._opener.add_handler(urllib.request.ProxyHandler({} if is_loopback(host) else None))
         self._opener.add_handler(urllib.request.HTTPHandler())
-        if context is not None:
+        if self.url.startswith("https:") or ca_file is not None:
+            try:
+                context = ssl.create_default_context(cafile=ca_file)
+            except OSError as error:
+                is_read = isinstance(error, ssl.SSLError)
+                why = "it holds no certificate" if is_read else error.strerror
+                raise CannotVerify(f"{ca_file} cannot be read for certificates: {why}") from None
             self._opener.add_handler(urllib.request.HTTPSHandler(context=context))
 
     def ask(self, request: Request) -> Answer:
@@ -241,36 +211,39 @@ class Server:
         path, headers, body = request.encode(self._key)
         headers["User-Agent"] = f"mockbm/{__version__} verify"
         wired = _Wired(self.url + path, body, headers, method=request.method)
-        outcome: SimpleQueue[Answer | Exception] = SimpleQueue()
+        outcome: list[Any] = [TimeoutError()]
 
         def receive() -> None:
             try:
                 with self._opener.open(wired, timeout=self.timeout) as response:
                     body = response.read(MAX_ANSWER + 1)
-                    if response.length and len(body) <= MAX_ANSWER:
+                    if len(body) > MAX_ANSWER:
+                        raise OverflowError
+                    if response.length:
                         raise http.client.IncompleteRead(body)  # read itself may not notice
-                    outcome.put(Answer.of(response.status, response.headers, body))
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                outcome.put(getattr(error, "reason", error))
+                    outcome[0] = Answer(response.status, response.headers, body)
+            except (OSError, OverflowError, ValueError, http.client.HTTPException) as error:
+                outcome[0] = error
 
         self.sent += 1
         # The timeout of a socket is for each piece of an answer, of which there may be any number.
         # This one is for all of it; a thread that still waits then is left behind.
-        threading.Thread(target=receive, daemon=True).start()
-        try:
-            answer = outcome.get(timeout=self.timeout)
-        except Empty:
-            answer = TimeoutError()
-        if isinstance(answer, Answer) and len(answer.body) <= MAX_ANSWER:
-            return answer
-        what = getattr(answer, "strerror", "") or type(answer).__name__
-        why = next(text for kind, text in _REASONS if isinstance(answer, kind))
-        raise CannotVerify(f"{self.url} {why.format(self.timeout, what=what, error=answer)}")
+        thread = threading.Thread(target=receive, daemon=True)
+        thread.start()
+        thread.join(self.timeout)
+        found = outcome[0]
+        if isinstance(found, Answer):
+            return found
+        if isinstance(found, URLError):
+            found = found.reason  # which says more
+        what = getattr(found, "strerror", "") or type(found).__name__
+        why = next(text for kind, text in _REASONS if isinstance(found, kind))
+        raise CannotVerify(f"{self.url} {why.format(self.timeout, what=what, error=found)}")
 
 
 _NOT_TRUSTED = "has a certificate that is not trusted ({error.verify_message})"
 _REASONS = (
-    (Answer, f"answers more than {MAX_ANSWER >> 20} MiB"),
+    (OverflowError, f"answers more than {MAX_ANSWER >> 20} MiB"),
     (TimeoutError, "takes more than {:g} s to answer; --timeout allows more"),
     (ssl.SSLCertVerificationError, f"{_NOT_TRUSTED}; --ca-file names whom to trust"),
     (ssl.SSLError, "does not speak TLS as expected ({error.reason})"),
@@ -278,7 +251,7 @@ _REASONS = (
     (ConnectionRefusedError, "refuses connections"),
     (ConnectionError, "broke the connection before an answer"),
     (OSError, "cannot be reached: {what}"),
-    (Exception, "does not speak HTTP as expected ({what})"),
+    (object, "does not speak HTTP as expected ({what})"),
 )
 """Why there is no answer, in words that have no API key in them."""
 

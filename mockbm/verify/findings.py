@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -49,21 +48,28 @@ class Finding:
     """One difference with one cause.
 
     kind: one of `WHY`. about: the properties, the filters, or what was tried.
-    server, mock: what each of them does. examples: requests, or records by their id.
+    server, mock: what each of them does.
+    seen: requests, or records by their id; each is the example of its key.
     """
 
     kind: str
-    about: list[str]
     server: str
     mock: str
-    examples: list[str] = field(default_factory=list)
-    count: int = 0
+    about: list[str] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding for machines."""
+        both = {"server": self.server, "mock": self.mock}
+        seen = {"examples": [*self.seen.values()][:MAX_EXAMPLES], "count": len(self.seen)}
+        return {"kind": self.kind, "about": self.about, **both, **seen, "why": WHY[self.kind]}
 
     def __str__(self) -> str:
-        more = self.count - len(self.examples)
-        seen = [*self.examples, *([f"and {more} more"] if more else [])]
+        examples = [*self.seen.values()]
+        if len(examples) > MAX_EXAMPLES:
+            examples[MAX_EXAMPLES:] = [f"and {len(examples) - MAX_EXAMPLES} more"]
         lines = [f"server: {self.server}", f"mock:   {self.mock}", f"why:    {WHY[self.kind]}"]
-        lines += [f"seen:   {example}" for example in seen]
+        lines += [f"seen:   {example}" for example in examples]
         return "\n  ".join([f"{self.kind}: {', '.join(self.about)}", *lines])
 
 
@@ -74,6 +80,7 @@ class Report:
     prefix: what everything is about; "" for releases.
     requests: how many the server got. records: how many it has of each kind.
     left_out: number of checks left out, because they build on what differs.
+    findings: by their kind and what else tells their causes from others.
     unchecked: what could not be checked, and why.
     """
 
@@ -84,7 +91,6 @@ class Report:
     left_out: int = 0
     findings: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     unchecked: dict[str, None] = field(default_factory=dict)
-    _seen: set[tuple[str, ...]] = field(default_factory=set)
 
     def add(
         self, key: tuple[str, ...], about: str, server: str, mock: str, example: str, once: str = ""
@@ -94,14 +100,10 @@ class Report:
         key: its kind and what else tells its cause from others.
         once: what is worth one example only, if that is not the example itself.
         """
-        about = self.prefix + about
-        finding = self.findings.setdefault(key, Finding(key[0], [], server, mock))
-        if about not in finding.about:
-            finding.about.append(about)
-        if (*key, once or example) not in self._seen:
-            self._seen.add((*key, once or example))
-            finding.count += 1
-            finding.examples += [example] if finding.count <= MAX_EXAMPLES else []
+        finding = self.findings.setdefault(key, Finding(key[0], server, mock))
+        if self.prefix + about not in finding.about:
+            finding.about.append(self.prefix + about)
+        finding.seen.setdefault(once or example, example)
 
     def skip(self, what: str) -> None:
         """Add what is not checked."""
@@ -118,14 +120,13 @@ class Report:
                 self.findings[(*key, part.prefix)] = found
             elif known is not found:
                 known.about += found.about
-                known.examples += found.examples[: MAX_EXAMPLES - len(known.examples)]
-                known.count += found.count
+                known.seen |= found.seen
 
     def to_json(self) -> dict[str, Any]:
         """The report for machines."""
-        differences = [{**asdict(item), "why": WHY[item.kind]} for item in self.findings.values()]
-        numbers = {"requests": self.requests, **self.records}
+        differences = [item.to_json() for item in self.findings.values()]
         found = {"drift": bool(differences), "differences": differences}
+        numbers = {"requests": self.requests, **self.records}
         return {"url": self.url, **numbers, **found, "notChecked": list(self.unchecked)}
 
     def __str__(self) -> str:
@@ -150,13 +151,15 @@ class Privacy:
         is_word = len(key) < MIN_HIDDEN
         self._key = re.compile(rf"\A(?:{forms})\Z" if is_word else forms, re.IGNORECASE)
         self._show_names = show_names
-        self._aliases = Aliases()
+        self._persons: dict[str, None] = {}
+        self._aliases = Aliases(())
 
-    def learn(self, releases: Iterable[dict[str, Any]]) -> None:
-        """Take note of the persons in these releases."""
+    def learn(self, records: list[dict[str, Any]]) -> None:
+        """Take note of the persons in these records."""
         if not self._show_names:
-            names = set(named_persons(list(releases)))
-            self._aliases.learn(sorted(name for name in names if re.search(r"[^\W\d_]", name)))
+            names = sorted(set(named_persons(records)))
+            self._persons |= dict.fromkeys(n for n in names if re.search(r"[^\W\d_]", n))
+            self._aliases = Aliases(self._persons)
 
     def __call__(self, text: str) -> str:
         """A text of the server as it may be shown."""

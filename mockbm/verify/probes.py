@@ -1,90 +1,31 @@
-"""What is sent: a table of requests, and variants of values with the rules that these show."""
+"""What is tried at an endpoint, and the rule behind what its filters select."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 from unicodedata import combining, normalize
 
 from ..core.fields import fold
 from ..core.request import KEY_HEADER
-from .asking import BASIC, BOM, FORM, JSON, KEY, MULTIPART, Masked, Request
+from .asking import BASIC, FORM, JSON, KEY, MULTIPART, Masked, Pairs, Request
 
 Ids = frozenset[int]
 
 IDS = ("applicationId", "releaseId")
 TEXTS = ("applicationName", "releaseNumber", "releaseName", "pipelineName")
+GROUPS = (("applicationId", "applicationName"), ("releaseId", "releaseNumber", "releaseName"))
 TWINS = {"releaseNumber": "releaseName", "releaseName": "releaseNumber"}  # may be mixed up
 NO_ID, NO_TEXT = -(2**31), "mockbm has no such value"
 NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")  # a text that is a number in JSON, too
 
 BY_QUERY, BY_GET = "a query by POST", "a JSON body by GET"
 IN_JSON, IN_FORM = "a JSON body by POST", "a form by POST"
+IN_TWO_PLACES = "filters in the query and in JSON"
 UNKNOWN = "an unknown parameter"
-
-_PROBES = """
-a query by POST = POST ? carrier
-a JSON body by POST = POST json carrier
-a form by POST = POST form carrier
-a multipart form by POST = POST multipart carrier
-a JSON body by GET = GET json carrier
-a JSON body by GET without a Content-Type = GET untyped carrier
-a form by GET = GET form carrier
-a charset in the Content-Type = POST charset carrier
-a byte-order mark before JSON = POST json BOM
-HEAD = HEAD ? carrier
-the path in other case = GET /API/Releases ? carrier
-a slash at the end of the path = GET /api/releases/ ? carrier
-names in other case = GET ? CARRIER
-an empty parameter, which counts as not given = GET ? empty
-null in JSON, which counts as not given = POST json null
-an integer as a text in JSON = POST json applicationId-text | POST json releaseId-text
-a number for a text in JSON = POST json releaseNumber# | POST json releaseName#
-no API key = GET none
-an unknown API key = GET unknown
-the key in HTTP Basic = GET basic ? carrier
-the key in a form, as key = POST none form carrier key
-the key in a form, as API_Key = POST none form carrier API_Key
-the key in JSON, as API_Key = POST none json carrier API_Key
-the key in JSON, as key = POST none json carrier key
-the key in the query, as key = GET none ? carrier key
-the key in the query, as API_Key = GET none ? carrier API_Key
-a status in other case = GET ? Status | GET ? STATUS
-an unknown status = GET ? status=mockbm
-an id that is not a 32-bit integer = GET ? ID=mockbm | GET ? ID=1.5 | GET ? ID=99999999999
-an id that is not a 32-bit integer = POST json ID:true
-a list for a text in JSON = POST json applicationName:[] | POST json releaseNumber:[]
-an unknown parameter = GET ? mockbmUnknown=1 | POST json mockbmUnknown=1 | GET ? pipelineId=1
-two filters of one group = GET ? applicationId applicationName | GET ? releaseId releaseNumber
-two filters of one group = GET ? releaseId releaseName | GET ? releaseNumber releaseName
-a parameter twice = GET ? first second | GET ? releaseNumber releaseNumber=mockbm
-a parameter twice = POST ? first json second | POST json twice
-broken JSON = POST json {"mockbm":"1"
-JSON that is not an object = POST json [] | POST json "active"
-JSON sent as a form = POST form {"status":"active"}
-a body of another type = POST xml <status>active</status>
-filters in the query and in JSON = POST ? status json id
-"""
-"""What is tried besides single filters, and by which requests; those first on which others build.
-
-A word of a request is a setting, `?` for parameters in the query that follow, a path, a body, or a
-parameter: `name=text`, `name:JSON`, or a name that `probes` knows. `ID` is each of `IDS`.
-"""
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "json": {"content_type": JSON},
-    "charset": {"content_type": f"{JSON}; charset=utf-8"},
-    "untyped": {"content_type": ""},
-    "form": {"content_type": FORM},
-    "multipart": {"content_type": MULTIPART},
-    "xml": {"content_type": "text/xml"},
-    "none": {"headers": ()},
-    "unknown": {"headers": ((KEY_HEADER, "mockbm-unknown"),)},
-    "basic": {"headers": (("Authorization", BASIC),)},
-}
-
 
 OF_ANY = ("no API key", "an unknown API key", UNKNOWN)
 OF_SIBLINGS = (
@@ -102,8 +43,8 @@ def probes(
     statuses: Sequence[str],
     values: Mapping[str, Sequence[Any]],
     carrier: tuple[str, Any],
-) -> Iterator[tuple[str, Request, list[str]]]:
-    """Topics, requests that try them, and the topics on which they build.
+) -> dict[str, list[Request]]:
+    """What is tried besides single filters, and by which requests; first that on which more builds.
 
     plain: the request for all records.
     statuses: that a record can have.
@@ -111,67 +52,99 @@ def probes(
     carrier: a filter and a value that show whether a parameter had an effect.
     """
     name, value = carrier
-    values = {**dict.fromkeys((*IDS, *TEXTS), ()), **values}
-    missing = {**dict.fromkeys(TEXTS, NO_TEXT), **dict.fromkeys(IDS, 1), "status": statuses[0]}
-    named: dict[str, Any] = {
-        filter_: (filter_, found[0] if found else missing[filter_])
-        for filter_, found in values.items()
-        if found or filter_ in missing
-    }
-    named |= {f"{filter_}-text": (filter_, str(named[filter_][1])) for filter_ in IDS}
-    for filter_ in TWINS:
-        number = next(filter(NUMBER.fullmatch, values[filter_]), "1")
-        named[f"{filter_}#"] = f'{{"{filter_}": {number}}}'
-    named["id"] = named[next((filter_ for filter_ in IDS if values[filter_]), IDS[0])]
+
+    def query(*pairs: tuple[str, Any], **more: Any) -> Request:
+        return replace(plain, query=pairs, **more)
+
+    def body(content_type: str, *pairs: tuple[str, Any], **more: Any) -> Request:
+        return text(content_type, pairs, **more)
+
+    def text(content_type: str, body: Pairs | str, **more: Any) -> Request:
+        return replace(plain, **{"method": "POST", **more}, body=body, content_type=content_type)
+
+    def some(*names: str) -> Pairs:
+        """A parameter of each name, with a value of a record where there is one."""
+        missing = {"status": statuses[0], **dict.fromkeys(IDS, 1)}
+        return tuple((n, [*values.get(n, ()), missing.get(n, NO_TEXT)][0]) for n in names)
+
+    def number(filter_: str) -> str:
+        found = filter(NUMBER.fullmatch, values.get(filter_, ()))
+        return f'{{"{filter_}": {next(found, "1")}}}'
+
+    id_ = next((filter_ for filter_ in IDS if values.get(filter_)), IDS[0])
     # Not the carrier, whose value may select nothing: then nothing could be missing.
     other = "pipelineName" if name == "status" else "status"
-    named |= {"empty": (other, ""), "null": (other, None)}
-    two = [item for item in (*values[name], 1, 2) if not isinstance(item, Masked)]
-    first, second = statuses[0 :: len(statuses) - 1] if name == "status" else (two[0], two[-1])
-    named |= {"Status": ("status", statuses[0].title()), "STATUS": ("status", statuses[0].upper())}
-    named |= {"carrier": carrier, "CARRIER": (name.upper(), value), "key": ("key", KEY)}
-    named |= {"first": (name, first), "second": (name, second), "API_Key": ("API_Key", KEY)}
-    named["twice"] = ", ".join(f'"{name}": {json.dumps(item)}' for item in (first, second))
-    named["twice"] = f"{{{named['twice']}}}"
-    shown = json.dumps({name: getattr(value, "shown", value)})
-    named["BOM"] = Masked(BOM + json.dumps({name: value}), shown)
-    before = ""
-    for topic, _, texts in (line.partition(" = ") for line in _PROBES.strip().splitlines()):
-        for text in texts.split(" | "):
-            for id_ in IDS if "ID" in text else [""]:
-                request = _request(text.replace("ID", id_), named, plain)
-                is_post, has_body = request.method == "POST", request.body is not None
-                is_same_place = topic.partition(", as ")[0] == before.partition(", as ")[0]
-                needs = [before] if is_same_place else []
-                needs += [IN_FORM] if request.content_type == FORM else []
-                needs += [IN_JSON] if request.content_type[:16] == JSON and is_post else []
-                needs += [BY_QUERY] if is_post else [BY_GET] if has_body else []
-                yield topic, request, [need for need in needs if need != topic]
-        before = topic
+    two = (statuses[0], statuses[-1]) if name == "status" else ([*values.get(name, ()), 1][0], 2)
+    first, second = ((name, item) for item in two)
+    unknown = ("mockbmUnknown", "1")
+    keyless: Any = {"headers": ()}
+    return {
+        BY_QUERY: [query(carrier, method="POST")],
+        IN_JSON: [body(JSON, carrier)],
+        IN_FORM: [body(FORM, carrier)],
+        "a multipart form by POST": [body(MULTIPART, carrier)],
+        BY_GET: [body(JSON, carrier, method="GET")],
+        "a JSON body by GET without a Content-Type": [body("", carrier, method="GET")],
+        "a form by GET": [body(FORM, carrier, method="GET")],
+        "a charset in the Content-Type": [body(f"{JSON}; charset=utf-8", carrier)],
+        "a byte-order mark before JSON": [body(JSON, carrier, charset="utf-8-sig")],
+        "HEAD": [query(carrier, method="HEAD")],
+        "the path in other case": [query(carrier, path="/API/Releases")],
+        "a slash at the end of the path": [query(carrier, path="/api/releases/")],
+        "names in other case": [query((name.upper(), value))],
+        "an empty parameter, which counts as not given": [query((other, ""))],
+        "null in JSON, which counts as not given": [body(JSON, (other, None))],
+        "an integer as a text in JSON": [body(JSON, (n, str(item))) for n, item in some(*IDS)],
+        "a number for a text in JSON": [text(JSON, number(filter_)) for filter_ in TWINS],
+        "no API key": [query(**keyless)],
+        "an unknown API key": [query(headers=((KEY_HEADER, "mockbm-unknown"),))],
+        "the key in HTTP Basic": [query(carrier, headers=(("Authorization", BASIC),))],
+        "the key in a form, as key": [body(FORM, carrier, ("key", KEY), **keyless)],
+        "the key in a form, as API_Key": [body(FORM, carrier, ("API_Key", KEY), **keyless)],
+        "the key in JSON, as key": [body(JSON, carrier, ("key", KEY), **keyless)],
+        "the key in JSON, as API_Key": [body(JSON, carrier, ("API_Key", KEY), **keyless)],
+        "the key in the query, as key": [query(carrier, ("key", KEY), **keyless)],
+        "the key in the query, as API_Key": [query(carrier, ("API_Key", KEY), **keyless)],
+        "a status in other case": [
+            query(("status", change(statuses[0]))) for change in (str.title, str.upper)
+        ],
+        "an unknown status": [query(("status", "mockbm"))],
+        "an id that is not a 32-bit integer": [
+            *(query((of, bad)) for bad in ("mockbm", "1.5", "99999999999") for of in IDS),
+            *(body(JSON, (of, True)) for of in IDS),
+        ],
+        "a list for a text in JSON": [body(JSON, (filter_, [])) for filter_ in TEXTS[:2]],
+        UNKNOWN: [query(unknown), body(JSON, unknown), query(("pipelineId", "1"))],
+        "two filters of one group": [
+            query(*some(*both)) for group in GROUPS for both in combinations(group, 2)
+        ],
+        "a parameter twice": [
+            query(first, second),
+            query(*some("releaseNumber"), ("releaseNumber", "mockbm")),
+            body(JSON, second, query=(first,)),
+            body(JSON, first, second),
+        ],
+        "broken JSON": [text(JSON, '{"mockbm":"1"')],
+        "JSON that is not an object": [text(JSON, "[]"), text(JSON, '"active"')],
+        "JSON sent as a form": [text(FORM, '{"status":"active"}')],
+        "a body of another type": [text("text/xml", "<status>active</status>")],
+        IN_TWO_PLACES: [body(JSON, *some(id_), query=some("status"))],
+    }
 
 
-def _request(text: str, named: Mapping[str, Any], plain: Request) -> Request:
-    method, *words = text.split()
-    method = plain.method if method == "GET" else method
-    settings: dict[str, Any] = {"method": method, "path": plain.path}
-    place = "query"
-    for word in words:
-        if word in _SETTINGS:
-            settings |= _SETTINGS[word]
-            place = "body" if "content_type" in _SETTINGS[word] else "query"
-        elif word == "?":
-            place = "query"
-        elif word[0] == "/":
-            settings["path"] = word
-        elif word[0] in '{["<':
-            settings["body"] = word
-        elif isinstance(named.get(word), str):
-            settings["body"] = named[word]
-        else:
-            name, sign, value = re.split("([=:])", f"{word}=", maxsplit=1)
-            pair = (name, json.loads(value[:-1]) if sign == ":" else value[:-1])
-            settings[place] = (*settings.get(place, ()), named.get(word, pair))
-    return Request(**settings)
+def needs_of(topic: str, request: Request) -> Iterator[str]:
+    """The topics on which a request of this one builds, which show what is wrong by themselves."""
+    if topic.endswith("API_Key"):
+        yield f"{topic.removesuffix('API_Key')}key"
+    if request.content_type == FORM and topic != IN_FORM:
+        yield IN_FORM
+    if request.method == "POST":
+        if request.content_type.startswith(JSON) and topic != IN_JSON:
+            yield IN_JSON
+        if topic != BY_QUERY:
+            yield BY_QUERY
+    elif request.body is not None and topic != BY_GET:
+        yield BY_GET
 
 
 VALUE, MISSING, TWIN = "value", "missing", "twin"  # kinds of values, besides variants
@@ -215,36 +188,52 @@ def is_cut(real: Ids, mocked: Ids, limit: int) -> bool:
 
 
 def explain(
-    sent: Sequence[Sent], held: Mapping[int, Any], twin: Mapping[int, Any], known: Iterable[str]
-) -> Rule | None:
-    """The simplest rule behind what a filter selects; None for the mock's own.
+    sent: Mapping[str, Sequence[Sent]], held: Mapping[str, Mapping[int, Any]]
+) -> dict[str, Rule]:
+    """The simplest rule behind what each filter selects that is not as in the mock.
 
-    held: the value of each release, or None. twin: the same of the filter that may be mixed up
-        with this one, if any. known: rules to prefer.
+    sent: for each filter. held: the value of each release, or None; for each filter.
     """
-    if all(real == mocked for _, _, real, mocked in sent):
-        return None
-    if all(real == held.keys() for _, _, real, _ in sent):
-        return Rule("filter", "has no effect", is_dead=True)
-    if not any(real for _, _, real, _ in sent):
-        return Rule("filter", "selects nothing, whatever the value", is_dead=True)
-    if all(real == selected(value, twin) for _, value, real, _ in sent):
-        return Rule("filter", "number and name are swapped", "each selects by its own", True)
+    found = {
+        name: _rules(tried, held[name], held[TWINS[name]] if name in TWINS else {})
+        for name, tried in sent.items()
+        if any(each.real != each.mocked for each in tried)
+    }
+    # What a filter's values cannot show, such as case in numbers, may be as in another filter.
+    simplest = dict.fromkeys(rules[0] for rules in found.values())
+    best = sorted(simplest, key=lambda rule: -sum(rule in rules for rules in found.values()))
+    return {name: next(rule for rule in best if rule in rules) for name, rules in found.items()}
+
+
+def _rules(
+    sent: Sequence[Sent], held: Mapping[int, Any], twin: Mapping[int, Any]
+) -> Sequence[Rule]:
+    """The rules that may be behind what a filter selects, the simplest first.
+
+    twin: the values of the filter that may be mixed up with this one, if any.
+    """
+    if all(each.real == held.keys() for each in sent):
+        return [Rule("filter", "has no effect", is_dead=True)]
+    if not any(each.real for each in sent):
+        return [Rule("filter", "selects nothing, whatever the value", is_dead=True)]
+    if all(each.real == selected(each.value, twin) for each in sent):
+        return [Rule("filter", "number and name are swapped", "each selects by its own", True)]
     # More than the mock's releases show no rule: a part of one value may be the whole of another.
     shown = {kind for kind, _, real, mocked in sent if (mocked - real if mocked else real)}
     if shown == {TWIN}:
-        return Rule("matching", "also selects by the {twin}", "selects by the {own} only")
-    tried = {kind for kind, *_ in sent}
-    for words in (*filter(_WAYS.__contains__, known), *_WAYS) if shown else ():
-        must = {kind for kind in _WAYS[words] if kind[0] != "+"} & tried
-        may = {kind.lstrip("+") for kind in _WAYS[words]}
+        return [Rule("matching", "also selects by the {twin}", "selects by the {own} only")]
+    tried = {each.kind for each in sent}
+    ways = []
+    for words, kinds in _WAYS.items() if shown else ():
+        must = {kind for kind in kinds if kind[0] != "+"} & tried
+        may = {kind.lstrip("+") for kind in kinds}
         if must and must <= shown <= may:
-            return Rule("matching", words, "the whole value counts, case does not")
-    limit = max(len(real) for _, _, real, _ in sent)
-    if all(is_cut(real, mocked, limit) for _, _, real, mocked in sent):
+            ways.append(Rule("matching", words, "the whole value counts, case does not"))
+    limit = max(len(each.real) for each in sent)
+    if not ways and all(is_cut(each.real, each.mocked, limit) for each in sent):
         server = f"answers at most {limit} of those that match"
-        return Rule("filter", server, "answers all that match", limit=limit)
-    return OTHERWISE
+        return [Rule("filter", server, "answers all that match", limit=limit)]
+    return ways or [OTHERWISE]
 
 
 def other_case(text: str) -> str:
@@ -314,7 +303,7 @@ _WAYS = {
 """Rules and combinations of them, the simplest first."""
 
 
-def variants(values: Sequence[str]) -> Iterator[tuple[str, str]]:
+def variants(values: Sequence[Masked]) -> Iterator[tuple[str, Masked]]:
     """Kinds of variants and variants of values: each kind once, and where a value shows more."""
     tried = set()
     longest = max(values, key=len, default="")
@@ -322,8 +311,7 @@ def variants(values: Sequence[str]) -> Iterator[tuple[str, str]]:
         more = {"Case", "ß", "ü", "u¨"} if not value.isascii() else set()
         more |= {"more"} if value == longest else set()
         for kind, change in _VARIANTS.items():
-            text = change(str(value))
+            text = change(value)
             if text != value and (kind not in tried or kind in more):
                 tried.add(kind)
-                shown = getattr(value, "shown", None)
-                yield kind, text if shown is None else Masked(text, change(shown))
+                yield kind, Masked(text, change(value.shown))
