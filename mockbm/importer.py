@@ -180,7 +180,7 @@ class Aliases:
             self._aliases.setdefault(person.casefold(), f"Person{len(self._aliases) + 1}")
         accounts = {account: person for person in persons if (account := _account(person))}
         for account, person in accounts.items():
-            self._aliases.setdefault(account.casefold(), self.of(person))
+            self._aliases.setdefault(account.casefold(), self._aliases[person.casefold()])
         forms = set(self._aliases)
         for name in (*persons, *accounts):  # a letter may be two in the other case
             forms.update(form for form in (name, name.upper()) if len(form) != len(name.casefold()))
@@ -188,13 +188,10 @@ class Aliases:
         any_of_them = "|".join(longest_first) or "(?!)"
         self._pattern = re.compile(rf"(?<!\w)(?:{any_of_them})(?!\w)", re.IGNORECASE)
 
-    def of(self, person: str) -> str:
-        """The alias of a person; `Person` for one that is not known."""
-        return self._aliases.get(person.casefold(), "Person")
-
     def __call__(self, text: str) -> str:
         """A text with aliases in place of the persons in it."""
-        return self._pattern.sub(lambda match: self.of(match[0]), text)
+        # A pattern that ignores case takes some letters for others, which no alias has.
+        return self._pattern.sub(lambda at: self._aliases.get(at[0].casefold(), "Person"), text)
 
 
 def _account(person: str) -> str:
@@ -235,9 +232,8 @@ def _anonymous(records: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
             }
         if isinstance(value, list):
             return [replaced(inner, name) for inner in value]
-        if _is_person(value, name):
-            return aliases.of(str(value))
-        return aliases(value) if isinstance(value, str) else value
+        is_text = isinstance(value, str) or _is_person(value, name)
+        return aliases(str(value)) if is_text else value
 
     return {kind: replaced(rows) for kind, rows in records.items()}
 

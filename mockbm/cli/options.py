@@ -143,10 +143,10 @@ def write_file(path: Path, text: str, *, replace: bool = False) -> None:
         raise
 
 
-def fail(error: object) -> NoReturn:
+def fail(error: object, status: int = 1) -> NoReturn:
     """End the command with an error."""
     click.echo("\n".join(map(one_line, str(error).splitlines())), err=True)
-    raise SystemExit(1)
+    raise SystemExit(status)
 
 
 @contextmanager

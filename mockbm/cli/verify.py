@@ -6,7 +6,7 @@ import codecs
 import json
 import logging
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import click
 
@@ -15,10 +15,13 @@ from ..files.document import is_json
 from ..importer import imported, scenario_text
 from ..verify import CannotVerify, Privacy, Server
 from ..verify import verify as compare
-from .options import new_scenario_option, option, write_file
+from .options import fail, new_scenario_option, option, write_file
 
 MAX_KEY = 10_000
 """Bytes of the key's file that are read."""
+
+NOT_COMPARED = 2
+"""The exit status where the server could not be compared."""
 
 
 @click.command()
@@ -86,7 +89,7 @@ def verify(
     """
     logging.getLogger("mockbm").addHandler(logging.NullHandler())  # the mock's own requests
     if scenario_out is not None and scenario_out.exists():
-        _give_up(f"{scenario_out} is there already; --scenario-out writes a new file")
+        fail(f"{scenario_out} is there already; --scenario-out writes a new file", NOT_COMPARED)
     key = _read_key(api_key_file)
     privacy = Privacy(key, show_names=show_names)
 
@@ -100,7 +103,7 @@ def verify(
             server, privacy, sample=sample, key_in_query=key_in_query, tell=tell
         )
     except CannotVerify as error:
-        _give_up(privacy.without_key(str(error)))
+        fail(privacy.without_key(str(error)), NOT_COMPARED)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if scenario_out is not None and models:
         answers = [json.dumps(privacy.without_key(model.as_answer())).encode() for model in models]
@@ -111,9 +114,9 @@ def verify(
             values["description"] = "What a server answered to mockbm verify."
             write_file(scenario_out, scenario_text(values, as_json=is_json(scenario_out)))
         except ScenarioError as error:
-            _give_up(privacy(f"no scenario can hold what the server answered: {error}"))
+            fail(privacy(f"no scenario can hold what the server answered: {error}"), NOT_COMPARED)
         except OSError as error:
-            _give_up(f"cannot write {scenario_out}: {error.strerror}")
+            fail(f"cannot write {scenario_out}: {error.strerror}", NOT_COMPARED)
     raise SystemExit(1 if report.findings else 0)
 
 
@@ -124,13 +127,7 @@ def _read_key(file: BinaryIO) -> str:
     is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     key = raw.decode("utf-16" if is_wide else "utf-8-sig", "replace").strip()
     if "\0" in key:
-        _give_up(f"{name} looks like UTF-16; save the file as UTF-8")
+        fail(f"{name} looks like UTF-16; save the file as UTF-8", NOT_COMPARED)
     if not key:
-        _give_up(f"{name} is empty; it is expected to hold the API key")
+        fail(f"{name} is empty; it is expected to hold the API key", NOT_COMPARED)
     return key
-
-
-def _give_up(why: str) -> NoReturn:
-    """End the command where nothing was compared."""
-    click.echo(why, err=True)
-    raise SystemExit(2)

@@ -89,12 +89,12 @@ def _fetch(server: Server, name: str, report: Report) -> Model | None:
     if why and name == "releases":
         raise CannotVerify(f"{server.url} {why}")
     if answer.status == 404:
-        report.add(("refused",), "no filter", "404", "200", str(request))
+        report.add("refused", "no filter", "404", "200", request)
     elif why:
         report.skip(f"the server {why}")
     elif answer.records is None:
         both = "JSON that is not an array of objects", "an array of objects"
-        report.add(("body",), "no filter", *both, str(request))
+        report.add("body", "no filter", *both, request)
     else:
         return Model(name, answer)
     return None
@@ -178,7 +178,7 @@ class _Comparison:
         for topic, requests in self.probes().items():
             for request in requests:
                 mocked, filters = self.mocked(request), request.filters(self.held)
-                need = self.lacking([*probes.needs_of(topic, request)], filters, mocked is None)
+                need = self.lacking(probes.needs_of(topic, request), filters, mocked is None)
                 if need:
                     self.failed.add(topic)
                     left_out.setdefault(need, {})[topic] = None
@@ -189,17 +189,19 @@ class _Comparison:
                     continue
                 self.failed.add(topic)
                 both = self.describe(real), self.describe(mocked or ())
-                self.report.add(("selection", topic), topic, *both, str(request))
+                self.report.add("selection", topic, *both, request, topic)
         self.report.left_out = sum(map(len, left_out.values()))
         for need, topics in left_out.items():
             self.report.skip(f"what builds on {need}, where the two differ: {', '.join(topics)}")
 
     def lacking(self, needs: list[str], filters: list[str], is_refused: bool) -> str:
         """What a request builds on and is not as in the mock, so that it could only show that."""
-        needs += [TOGETHER] if len(filters) > 1 and not is_refused else []
-        off = [name for name, rule in self.rules.items() if rule.is_dead or not is_refused]
+        if len(filters) > 1 and not is_refused:
+            needs = [*needs, TOGETHER]
         lacks = [need for need in needs if need in self.failed]
-        return (*lacks, *(f"filter {name}" for name in filters if name in off), "")[0]
+        rules = [(name, self.rules[name]) for name in filters if name in self.rules]
+        lacks += [f"filter {name}" for name, rule in rules if rule.is_dead or not is_refused]
+        return next(iter(lacks), "")
 
     def mocked(self, request: Request) -> list[int] | None:
         """The ids that the mock answers, or would to GET; None where it refuses the request."""
@@ -220,29 +222,29 @@ class _Comparison:
         real, mocked = real or self.server.ask(request), self.model.ask(request)
         if real.status != mocked.status:
             return self.compare_status(topic, request, real, mocked.status)
-        add, status, example = self.report.add, str(real.status), str(request)
+        add, status = self.report.add, str(real.status)
         has_type = request.method == "HEAD" or (real.body and mocked.body)
         if has_type and real.content_type != mocked.content_type:
             both = self.privacy(real.content_type[:80]) or "none", mocked.content_type
-            add(("content-type", status), f"Content-Type of a {status}", *both, example)
+            add("content-type", f"Content-Type of a {status}", *both, request, status)
         if mocked.status != 200 and bool(real.body) != bool(mocked.body):
             both = ("some text", "nothing") if real.body else ("nothing", "some text")
-            add(("error-body", status), f"the body of a {status}", *both, example)
+            add("error-body", f"the body of a {status}", *both, request, status)
         if mocked.status != 200 or request.method == "HEAD":
             return None
         if real.records is None:
             self.failed.add(topic)
             array = f"an array of {self.nouns}"
-            add(("body",), topic, f"not {array}", array, example)
+            add("body", topic, f"not {array}", array, request)
             return None
         for oddity in real.oddities:
-            add(("body", oddity), self.array, oddity, "standard JSON in UTF-8", example)
+            add("body", self.array, oddity, "standard JSON in UTF-8", request, oddity)
         return self.compare_array(real.records, request)
 
     def compare_status(
         self, topic: str, request: Request, real: Answer, mocked: int
     ) -> list[int] | None:
-        one, other, example = str(real.status), str(mocked), str(request)
+        one, other = str(real.status), str(mocked)
         if mocked == 200 and self.mocked(request) == []:
             # Where other values of a filter are answered, an error says that nothing has this one.
             values = self.values.get(topic.removeprefix("filter "))
@@ -250,46 +252,45 @@ class _Comparison:
             self.no_match |= {real.status}.intersection(some)
             if real.status in self.no_match:
                 about = "filters that nothing matches"
-                self.report.add(("no-match", one), about, one, "200 with []", example)
+                self.report.add("no-match", about, one, "200 with []", request, one)
                 return []
         self.failed.add(topic)
-        key = ("error-status", other, one)
         if mocked == 200:
-            key = ("refused", topic, "")
+            self.report.add("refused", topic, one, other, request, topic)
         elif real.status // 100 == 2:
-            key = ("accepted", topic, "")
-            found = real.records
-            one = one if found is None else self.describe(self.model.ids(found))
-        self.report.add(key, topic, one, other, example)
+            known = None if real.records is None else self.model.ids(real.records)
+            one = one if known is None else self.describe(known)
+            self.report.add("accepted", topic, one, other, request, topic)
+        else:
+            self.report.add("error-status", topic, one, other, request, f"{one} for {other}")
         return None
 
     def compare_array(self, records: list[dict[str, Any]], request: Request) -> list[int]:
-        model, add, example = self.model, self.report.add, str(request)
-        where = "" if request == model.plain else f" in {example}"
+        model, add, array = self.model, self.report.add, self.array
+        where = "" if request == model.plain else f" in {request}"
         every = [model.identify(record) for record in records]
         for id_, record in zip(every, records, strict=True):
-            for kind, cause, name, server, mock in model.differences(
-                id_, record, is_filtered=bool(where)
-            ):
+            found = model.differences(id_, record, is_filtered=bool(where))
+            for kind, cause, name, server, mock in found:
                 seen, once = f"{self.noun} {id_}{where}", ""
                 if kind == "status-value":
                     once = record[name]
                     seen = f"{self.privacy(once)[:40]!r}, as of {seen}"
-                add((kind, cause), self.privacy(name), server, mock, seen, once)
+                add(kind, self.privacy(name), server, mock, seen, cause, once)
         known = [id_ for id_ in every if id_ in model.found]
         ids = list(dict.fromkeys(known))
+        among = set(ids)
         if len(known) < len(every):
             what = f"leaves out {self.nouns} that it has with a filter"
-            add(("release-hidden",), self.array, what, "has all without a filter", example)
+            add("release-hidden", array, what, "has all without a filter", request)
         if len(ids) < len(known):
             both = f"has a {self.noun} twice", "has it once"
             if not model.shared.isdisjoint(known):
                 both = f"several {self.nouns} share an id", "each has its own"
-            add(("release-twice",), self.array, *both, example)
-        among = set(ids)
+            add("release-twice", array, *both, request)
         if ids != [id_ for id_ in model.found if id_ in among]:
             both = "another order than without filters", "the same order as without filters"
-            add(("order-filtered",), self.array, *both, example)
+            add("order-filtered", array, *both, request)
         return ids
 
     def compare_order(self) -> None:
@@ -306,7 +307,7 @@ class _Comparison:
         elif ids != order[::-1]:
             server = "oldest first" if ids == order else "another order"
             mock = "newest first, by createdOn and then by id"
-            self.report.add(("order",), self.array, server, mock, str(self.model.plain))
+            self.report.add("order", self.array, server, mock, self.model.plain)
         elif ids == sorted(ids, reverse=True) and self.is_whole:
             what = "whether newest first is by createdOn or by id: here it is the same"
             self.report.skip(what)
@@ -373,13 +374,12 @@ class _Comparison:
         rules = probes.explain(sent, self.held)
         self.rules |= rules
         for name, rule in rules.items():
-            filters = self.model.filters
-            names = {"own": filters[name], "twin": filters[TWINS.get(name, name)]}
-            key = (rule.kind, name if rule == probes.OTHERWISE else rule.server)
-            both = rule.server.format(**names), rule.mock.format(**names)
-            for _, value, real, mocked in sent[name]:
-                if real != mocked:
-                    self.report.add(key, f"filter {name}", *both, str(self.filtered((name, value))))
+            cause = name if rule == probes.OTHERWISE else rule.server
+            both = rule.server, rule.mock
+            for each in sent[name]:
+                if each.real != each.mocked:
+                    request = self.filtered((name, each.value))
+                    self.report.add(rule.kind, f"filter {name}", *both, request, cause)
 
     def compare_pairs(self) -> None:
         """Compare what two filters select together."""
@@ -399,7 +399,7 @@ class _Comparison:
                 way = next((way for way, some in ways.items() if some == found), "otherwise")
                 if ids is not None and way != BOTH:
                     self.failed.add(TOGETHER)
-                    self.report.add(("combining",), TOGETHER, way, BOTH, str(request))
+                    self.report.add("combining", TOGETHER, way, BOTH, request)
 
     def combine(self, *pair: tuple[str, Any]) -> dict[str, Ids]:
         """What two filters select, by how a server may combine them."""
@@ -425,30 +425,29 @@ class _Comparison:
     def unseen(self) -> Iterator[str]:
         """What these records cannot show."""
         found, shared = self.model.found, ", ".join(map(str, sorted(self.model.shared)))
+        unsent = [name for name, values in self.values.items() if not values]
+        if not found:
+            yield f"there are no {self.nouns}"
+        elif unsent:
+            yield f"no {self.noun} has a value for {', '.join(unsent)}"
         if shared:
             yield f"the properties of {self.nouns} that share their id: {shared}"
-        if self.is_whole:
-            seen = {name for finding in self.report.findings.values() for name in finding.about}
-            seen.update(["pipelineId"], *found.values())
-            unseen = [name for name in self.model.unsure if name not in seen] if found else ["all"]
-            if unseen:
-                yield f"properties that no release has: {', '.join(unseen)}"
-            yield from self.unseen_of_filters()
-        elif not found:
-            yield f"there are no {self.nouns}"
-        elif not all(self.values.values()):
-            unsent = [name for name, values in self.values.items() if not values]
-            yield f"no {self.noun} has a value for {', '.join(unsent)}"
-
-    def unseen_of_filters(self) -> Iterator[str]:
-        held, values, texts = self.held, self.values, self.model.texts
-        missing = [status for status in self.model.statuses if status not in values["status"]]
+        if not self.is_whole:
+            return
+        seen = {name for finding in self.report.findings.values() for name in finding.about}
+        seen.update(["pipelineId"], *found.values())
+        unseen = [name for name in self.model.unsure if name not in seen]
+        if unseen and found:
+            yield f"properties that no release has: {', '.join(unseen)}"
+        missing = [status for status in self.model.statuses if status not in self.values["status"]]
         if missing:
             yield f"filter status: no release is {' or '.join(missing)}"
-        for name in (*self.model.id_filters, *texts):
-            if not values[name]:
-                yield f"filter {name}: no release has a value that could be sent"
-            elif name in texts and not any(map(_shows_much, values[name])):
+        yield from self.unseen_of_texts()
+
+    def unseen_of_texts(self) -> Iterator[str]:
+        held, values, texts = self.held, self.values, self.model.texts
+        for name in texts:
+            if values[name] and not any(map(_shows_much, values[name])):
                 yield f"filter {name}: no value has letters to show what case does"
         for one, other in (self.model.id_filters, *combinations(texts, 2)):
             if any(held[one].values()) and held[one] == held[other]:

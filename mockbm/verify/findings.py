@@ -93,17 +93,24 @@ class Report:
     unchecked: dict[str, None] = field(default_factory=dict)
 
     def add(
-        self, key: tuple[str, ...], about: str, server: str, mock: str, example: str, once: str = ""
+        self,
+        kind: str,
+        about: str,
+        server: str,
+        mock: str,
+        example: object,
+        cause: str = "",
+        once: str = "",
     ) -> None:
         """Add a difference.
 
-        key: its kind and what else tells its cause from others.
+        cause: what tells its cause from others of its kind.
         once: what is worth one example only, if that is not the example itself.
         """
-        finding = self.findings.setdefault(key, Finding(key[0], server, mock))
+        finding = self.findings.setdefault((kind, cause), Finding(kind, server, mock))
         if self.prefix + about not in finding.about:
             finding.about.append(self.prefix + about)
-        finding.seen.setdefault(once or example, example)
+        finding.seen.setdefault(once or str(example), str(example))
 
     def skip(self, what: str) -> None:
         """Add what is not checked."""

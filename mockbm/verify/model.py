@@ -12,13 +12,14 @@ from marshmallow import ValidationError
 
 from ..core import request as core
 from ..core.answer import answer
-from ..core.fields import Choice, Integer, Row, Text
+from ..core.fields import Integer, Row, Text
 from ..core.scenario import DEFAULT_API_KEY, ORDERS
 from ..endpoints import KINDS, LISTS
 from ..endpoints._references import DEFAULT_CREATED_ON
 from ..settings import Settings
 from .asking import Answer, Request
 
+_ID = Integer()
 _NONE = "mockbm-none"
 _OF_APPLICATION = {"applicationId": -(2**31), "applicationName": _NONE}
 _STAND_INS: dict[str, Row] = {
@@ -62,8 +63,7 @@ class Model:
         self.filters = {name: of for name, of in self.kind.filters.items() if name in known}
         self.id_filters = [name for name in self.filters if isinstance(known[name], Integer)]
         self.texts = [name for name in self.filters if isinstance(known[name], Text)]
-        status = schema.fields.get("status")
-        self.statuses: Sequence[str] = status.choices if isinstance(status, Choice) else ()
+        self.statuses: Sequence[str] = getattr(schema.fields.get("status"), "choices", ())
         self.older: Mapping[str, str] = getattr(self.kind.schema, "OLDER", {})
         self.expected = {
             name: _FORMS[_JSON_TYPES.get(type(field).__name__, str)]
@@ -101,7 +101,7 @@ class Model:
     def identify(self, record: Row) -> int:
         """The id of a record; one is made up where there is none."""
         try:
-            return int(Integer().deserialize(record.get("id")))
+            return int(_ID.deserialize(record.get("id")))
         except ValidationError:
             text = json.dumps(record, sort_keys=True)
             return self._made_up.setdefault(text, -1_000_000 - len(self._made_up))
@@ -132,7 +132,7 @@ class Model:
         kept = given | {"id": id_, "status": str(given.get("status")).lower()}
         if kept["status"] not in self.statuses:
             del kept["status"]
-            is_canceled = "canceledBy" in given or "canceledOn" in given
+            is_canceled = given.get("canceledBy") or given.get("canceledOn")
             if is_canceled and "canceled" in self.statuses:
                 stand_ins["status"] = "canceled"  # else it could not say by whom, and when
         # What is wrong with a record may show only when something else has been left out.

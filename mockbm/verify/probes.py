@@ -132,19 +132,17 @@ def probes(
     }
 
 
-def needs_of(topic: str, request: Request) -> Iterator[str]:
+def needs_of(topic: str, request: Request) -> list[str]:
     """The topics on which a request of this one builds, which show what is wrong by themselves."""
-    if topic.endswith("API_Key"):
-        yield f"{topic.removesuffix('API_Key')}key"
-    if request.content_type == FORM and topic != IN_FORM:
-        yield IN_FORM
-    if request.method == "POST":
-        if request.content_type.startswith(JSON) and topic != IN_JSON:
-            yield IN_JSON
-        if topic != BY_QUERY:
-            yield BY_QUERY
-    elif request.body is not None and topic != BY_GET:
-        yield BY_GET
+    is_post, content_type = request.method == "POST", request.content_type
+    needs = {
+        f"{topic.removesuffix('API_Key')}key": topic.endswith("API_Key"),
+        IN_FORM: content_type == FORM,
+        IN_JSON: is_post and content_type.startswith(JSON),
+        BY_QUERY: is_post,
+        BY_GET: not is_post and request.body is not None,
+    }
+    return [need for need, is_needed in needs.items() if is_needed and need != topic]
 
 
 VALUE, MISSING, TWIN = "value", "missing", "twin"  # kinds of values, besides variants
@@ -195,7 +193,7 @@ def explain(
     sent: for each filter. held: the value of each release, or None; for each filter.
     """
     found = {
-        name: _rules(tried, held[name], held[TWINS[name]] if name in TWINS else {})
+        name: _rules(name, tried, held)
         for name, tried in sent.items()
         if any(each.real != each.mocked for each in tried)
     }
@@ -206,22 +204,21 @@ def explain(
 
 
 def _rules(
-    sent: Sequence[Sent], held: Mapping[int, Any], twin: Mapping[int, Any]
+    name: str, sent: Sequence[Sent], held: Mapping[str, Mapping[int, Any]]
 ) -> Sequence[Rule]:
-    """The rules that may be behind what a filter selects, the simplest first.
-
-    twin: the values of the filter that may be mixed up with this one, if any.
-    """
-    if all(each.real == held.keys() for each in sent):
+    """The rules that may be behind what a filter selects, the simplest first."""
+    if all(each.real == held[name].keys() for each in sent):
         return [Rule("filter", "has no effect", is_dead=True)]
     if not any(each.real for each in sent):
         return [Rule("filter", "selects nothing, whatever the value", is_dead=True)]
-    if all(each.real == selected(each.value, twin) for each in sent):
+    twin = TWINS.get(name, "")
+    if all(each.real == selected(each.value, held.get(twin, {})) for each in sent):
         return [Rule("filter", "number and name are swapped", "each selects by its own", True)]
     # More than the mock's releases show no rule: a part of one value may be the whole of another.
     shown = {kind for kind, _, real, mocked in sent if (mocked - real if mocked else real)}
     if shown == {TWIN}:
-        return [Rule("matching", "also selects by the {twin}", "selects by the {own} only")]
+        own, other = (each.removeprefix("release").lower() for each in (name, twin))
+        return [Rule("matching", f"also selects by the {other}", f"selects by the {own} only")]
     tried = {each.kind for each in sent}
     ways = []
     for words, kinds in _WAYS.items() if shown else ():
