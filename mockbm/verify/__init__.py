@@ -123,6 +123,7 @@ class _Comparison:
     failed: topics in which the two differ.
     no_match: statuses by which the server says that nothing matches.
     rules: of the filters that are not as in the mock.
+    odd_statuses: those that have been reported.
     held, values: of each filter, the value that each record has, and those that are sent.
     """
 
@@ -135,6 +136,7 @@ class _Comparison:
     failed: set[str] = field(default_factory=set)
     no_match: set[int] = field(default_factory=set)
     rules: dict[str, Rule] = field(default_factory=dict)
+    odd_statuses: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.noun, self.nouns = self.model.kind.noun, self.model.kind.name
@@ -272,11 +274,13 @@ class _Comparison:
         for id_, record in zip(every, records, strict=True):
             found = model.differences(id_, record, is_filtered=bool(where))
             for kind, cause, name, server, mock in found:
-                seen, once = f"{self.noun} {id_}{where}", ""
+                seen = f"{self.noun} {id_}{where}"
                 if kind == "status-value":
-                    once = record[name]
-                    seen = f"{self.privacy(once)[:40]!r}, as of {seen}"
-                add(kind, self.privacy(name), server, mock, seen, cause, once)
+                    if record[name] in self.odd_statuses:
+                        continue
+                    self.odd_statuses.add(record[name])
+                    seen = f"{self.privacy(record[name])[:40]!r}, as of {seen}"
+                add(kind, self.privacy(name), server, mock, seen, cause)
         known = [id_ for id_ in every if id_ in model.found]
         ids = list(dict.fromkeys(known))
         among = set(ids)
@@ -352,11 +356,9 @@ class _Comparison:
         return plan
 
     def filtered(self, *pairs: tuple[str, Any]) -> Request:
-        """The request for what these filters select."""
         return replace(self.model.plain, query=pairs)
 
     def compare_filters(self, plans: dict[str, dict[Any, str]]) -> None:
-        """Compare what each filter selects."""
         sent: dict[str, list[Sent]] = {}
         for name, plan in plans.items():
             held = self.held[name]
@@ -382,7 +384,6 @@ class _Comparison:
                     self.report.add(rule.kind, f"filter {name}", *both, request, cause)
 
     def compare_pairs(self) -> None:
-        """Compare what two filters select together."""
         working = {name for name, values in self.values.items() if values} - self.rules.keys()
         pairs = [names for pair in PAIRS if working.issuperset(names := pair.split())]
         if not pairs:

@@ -49,23 +49,23 @@ class Finding:
 
     kind: one of `WHY`. about: the properties, the filters, or what was tried.
     server, mock: what each of them does.
-    seen: requests, or records by their id; each is the example of its key.
+    seen: examples: requests, or records by their id.
     """
 
     kind: str
     server: str
     mock: str
     about: list[str] = field(default_factory=list)
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The finding for machines."""
         both = {"server": self.server, "mock": self.mock}
-        seen = {"examples": [*self.seen.values()][:MAX_EXAMPLES], "count": len(self.seen)}
+        seen = {"examples": [*self.seen][:MAX_EXAMPLES], "count": len(self.seen)}
         return {"kind": self.kind, "about": self.about, **both, **seen, "why": WHY[self.kind]}
 
     def __str__(self) -> str:
-        examples = [*self.seen.values()]
+        examples = [*self.seen]
         if len(examples) > MAX_EXAMPLES:
             examples[MAX_EXAMPLES:] = [f"and {len(examples) - MAX_EXAMPLES} more"]
         lines = [f"server: {self.server}", f"mock:   {self.mock}", f"why:    {WHY[self.kind]}"]
@@ -93,24 +93,13 @@ class Report:
     unchecked: dict[str, None] = field(default_factory=dict)
 
     def add(
-        self,
-        kind: str,
-        about: str,
-        server: str,
-        mock: str,
-        example: object,
-        cause: str = "",
-        once: str = "",
+        self, kind: str, about: str, server: str, mock: str, example: object, cause: str = ""
     ) -> None:
-        """Add a difference.
-
-        cause: what tells its cause from others of its kind.
-        once: what is worth one example only, if that is not the example itself.
-        """
+        """Add a difference. cause: what tells its cause from others of its kind."""
         finding = self.findings.setdefault((kind, cause), Finding(kind, server, mock))
         if self.prefix + about not in finding.about:
             finding.about.append(self.prefix + about)
-        finding.seen.setdefault(once or str(example), str(example))
+        finding.seen[str(example)] = None
 
     def skip(self, what: str) -> None:
         """Add what is not checked."""
