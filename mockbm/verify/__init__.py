@@ -343,16 +343,14 @@ class _Comparison:
 
     def plan(self, name: str) -> dict[Any, str]:
         """The values that are sent for a filter, and their kinds; first those of records."""
-        plan: dict[Any, str] = dict.fromkeys(self.values[name], probes.VALUE)
-        more = [(probes.MISSING, value) for value in self.missing(name)]
-        if name in self.model.texts:
-            variants = probes.variants(self.values[name])
-            more += [each for each in variants if self.is_whole or each[0] in OTHER_VARIANTS]
-            twins = self.values.get(TWINS.get(name, ""), [])
-            others = [value for value in twins if not selected(value, self.held[name])]
-            more += [(probes.TWIN, value) for value in others[:1]]
-        for kind, value in more:
-            plan.setdefault(value, kind)
+        values = self.values[name]
+        plan: dict[Any, str] = dict.fromkeys([*values, *self.missing(name)], probes.VALUE)
+        for kind, value in probes.variants(values) if name in self.model.texts else ():
+            if self.is_whole or kind in OTHER_VARIANTS:
+                plan.setdefault(value, kind)
+        twins = self.values.get(TWINS.get(name, ""), [])
+        for value in [value for value in twins if not selected(value, self.held[name])][:1]:
+            plan.setdefault(value, probes.TWIN)
         return plan
 
     def filtered(self, *pairs: tuple[str, Any]) -> Request:

@@ -136,20 +136,13 @@ class Model:
             if is_canceled and "canceled" in self.statuses:
                 stand_ins["status"] = "canceled"  # else it could not say by whom, and when
         # What is wrong with a record may show only when something else has been left out.
-        while not kept.keys().isdisjoint(problems := self._problems(stand_ins | kept)):
+        validate = self.kind.writer.validate
+        while not kept.keys().isdisjoint(problems := validate(stand_ins | kept, many=False)):
             kept = {name: value for name, value in kept.items() if name not in problems}
         made_up = {"name", "status", "createdOn", *stand_ins, *given} - kept.keys()
         for name in made_up & self.unsure.keys():
             self.unsure[name].add(id_)
         return stand_ins | kept
-
-    def _problems(self, record: Row) -> Mapping[Any, Any]:
-        try:
-            self.kind.writer.load(record, many=False)
-        except ValidationError as error:
-            problems: dict[Any, Any] = error.messages_dict
-            return problems
-        return {}
 
     def form(self, name: str, value: Any) -> str:
         """What kind of value that is, in words; of dates and statuses as they are expected."""

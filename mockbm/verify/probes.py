@@ -146,7 +146,7 @@ def needs_of(topic: str, request: Request) -> list[str]:
     return [need for need, is_needed in needs.items() if is_needed and need != topic]
 
 
-VALUE, MISSING, TWIN = "value", "missing", "twin"  # kinds of values, besides variants
+VALUE, TWIN = "value", "twin"  # kinds of values, besides variants
 
 
 class Sent(NamedTuple):
