@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import Any
 
+from ..core.mock import Mock
+from ..settings import Settings
 from . import probes
 from .asking import Answer, CannotVerify, Masked, Request, Server
 from .findings import Privacy, Report
@@ -50,10 +52,11 @@ def verify(
     Raises: CannotVerify.
     """
     report, models = Report(server.url), []
+    mock = Settings(scenario="empty").mock()
     for name in KINDS:
         for _ in range(2):
             part = Report(server.url, "" if name == "releases" else f"{name}: ", records={name: 0})
-            model = _fetch(server, name, part)
+            model = _fetch(server, mock, name, part)
             if model is None:
                 break
             part.records[name] = len(model.found)
@@ -78,7 +81,7 @@ def verify(
     return report, models
 
 
-def _fetch(server: Server, name: str, report: Report) -> Model | None:
+def _fetch(server: Server, mock: Mock, name: str, report: Report) -> Model | None:
     """All records of a kind; where there are none to compare, that is reported.
 
     Raises: CannotVerify where these are releases, without which there is nothing to compare.
@@ -96,7 +99,7 @@ def _fetch(server: Server, name: str, report: Report) -> Model | None:
         both = "JSON that is not an array of objects", "an array of objects"
         report.add("body", "no filter", *both, request)
     else:
-        return Model(name, answer)
+        return Model(name, answer, mock)
     return None
 
 

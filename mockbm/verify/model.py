@@ -13,10 +13,10 @@ from marshmallow import ValidationError
 from ..core import request as core
 from ..core.answer import answer
 from ..core.fields import Integer, Row, Text
-from ..core.scenario import DEFAULT_API_KEY, ORDERS
+from ..core.mock import Mock
+from ..core.scenario import ORDERS
 from ..endpoints import KINDS, LISTS
 from ..endpoints._references import DEFAULT_CREATED_ON
-from ..settings import Settings
 from .asking import Answer, Request
 
 _ID = Integer()
@@ -50,6 +50,7 @@ class Model:
     """A server's records of one kind, and a mock with the nearest ones that a scenario can hold.
 
     plain, first: the request for all of them, and the server's answer.
+    mock: has a session for each model.
     filters: to the property that each selects by. id_filters, texts: those of numbers and of texts.
     statuses: what a record's status can be.
     found, held: id to each record as the server answered it, in its order, and as the mock has it.
@@ -57,7 +58,7 @@ class Model:
     shared: ids of several records.
     """
 
-    def __init__(self, name: str, first: Answer) -> None:
+    def __init__(self, name: str, first: Answer, mock: Mock) -> None:
         self.kind, self.plain, self.first = KINDS[name], all_of(name), first
         known, schema = LISTS[name].parameters.fields, self.kind.writer
         self.filters = {name: of for name, of in self.kind.filters.items() if name in known}
@@ -82,18 +83,18 @@ class Model:
         self.unsure = {name: {*self.shared} for name in self.expected if name not in self.older}
         self.unsure["id"].update(self._made_up.values())
         self._written = {id_: self._write(id_, record) for id_, record in self.found.items()}
-        self._mock = Settings(scenario="empty").mock()
+        self._mock, self._session = mock, mock.open_session()
         written = {"releases": [], name: [*self._written.values()]}
-        self._mock.default.use_values({"order": ORDERS[1], **written})
+        self._session.use_values({"order": ORDERS[1], **written})
         self.held = {record["id"]: record for record in self.ask(self.plain).records or ()}
 
     def ask(self, request: Request) -> Answer:
         """The mock's answer to a request."""
-        target, headers, body = request.encode(DEFAULT_API_KEY)
+        target, headers, body = request.encode(self._session.api_key)
         path, _, query = target.partition("?")
         lower = {name.lower(): value for name, value in headers.items()}
-        with self._mock.session(DEFAULT_API_KEY) as access:
-            access.session.restart()  # else deployments would go on with each answer
+        with self._mock.use(self._session.id) as session:
+            session.restart()  # else deployments would go on with each answer
         found = answer(self._mock, core.Request(request.method, path, query, lower, body or b""))
         sent = b"" if request.method == "HEAD" else found.body
         return Answer(found.status, dict(found.headers), sent)
