@@ -139,7 +139,7 @@ def serving(
         return
     # A drift is WSGI middleware, which only a WSGI server has in its way.
     app = drifted(server.app.wsgi_app, drift)
-    listener = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    listener = make_server("127.0.0.1", 0, app, request_handler=_Quiet)
     server.port = listener.server_port
     thread = Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
     thread.start()
