@@ -11,11 +11,12 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -23,9 +24,6 @@ import httptools
 from ..core.request import MAX_BODY, MAX_HEADERS, Answer, Request
 from ..core.session import log
 from . import limits
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 _BAD = "the request is not HTTP as the standard has it"
@@ -49,32 +47,32 @@ is there already where bytes could not be read as a request."""
 
 
 class Hub:
-    """What all connections of one server share.
+    """What all connections of one server share, and what answers their requests.
 
-    answer: answers a request, or returns None where that might have to wait.
-    answer_slowly: answers such a request, in a thread of the pool; gets the client's address, too.
-    drop: gets an answer whose client is gone.
+    loop: their event loop. pool: threads for what may wait.
     parsed: requests that have come more than once, by their bytes.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        answer: Callable[[Request], Answer | None],
-        answer_slowly: Callable[[Request, Any], Answer],
-        drop: Callable[[Answer], None],
-        pool: ThreadPoolExecutor,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.answer = answer
-        self.answer_slowly = answer_slowly
-        self.drop = drop
-        self.pool = pool
+        self.pool = ThreadPoolExecutor(limits.THREADS, "mockbm")
         self.connections: set[Connection] = set()
         self.most = limits.max_connections()
         self.parsed: dict[bytes, Wired] = {}
         self._seen: set[int] = set()
         self.tick()
+
+    def may_wait(self, request: Request) -> bool:
+        """Whether a thread is to answer a request, since the answer may have to wait."""
+        raise NotImplementedError
+
+    def answer(self, request: Request, peer: Any) -> Answer:
+        """Answer a request. peer: the client's address."""
+        raise NotImplementedError
+
+    def drop(self, answer: Answer) -> None:
+        """Take back an answer whose client is gone."""
+        raise NotImplementedError
 
     def tick(self) -> None:
         """Note the time, and close what has been idle or slow for too long; twice a second."""
@@ -84,20 +82,14 @@ class Hub:
             connection.expire()
         self.ticking = self.loop.call_later(0.5, self.tick)
 
-    def cache(self, chunk: bytes, wired: Wired) -> None:
+    def cache(self, data: bytes, wired: Wired) -> None:
         """Cache the request that these bytes are, once they have come twice."""
-        key = hash(chunk)
-        if key in self._seen:
-            _make_room(self.parsed)
-            self.parsed[chunk] = wired
-        else:
-            _make_room(self._seen)
-            self._seen.add(key)
-
-
-def _make_room(cache: dict[Any, Any] | set[Any]) -> None:
-    if len(cache) >= limits.MAX_CACHED:
-        cache.clear()
+        if hash(data) in self._seen:
+            self.parsed[data] = wired
+        self._seen.add(hash(data))
+        if len(self._seen) > limits.MAX_CACHED:
+            self._seen.clear()
+            self.parsed.clear()
 
 
 class Connection(asyncio.Protocol):
@@ -108,7 +100,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.waiting: deque[Wired] = deque()
-        self.answering: asyncio.TimerHandle | Future[Answer] | None = None
+        self.answering: asyncio.TimerHandle | asyncio.Future[Answer] | None = None
         self.paused = self.half_closed = self.receiving = self.in_head = False
         self.continue_owed = self.refused = self.full = False
         self.received = self.chunk = 0
@@ -119,7 +111,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_at_work(self) -> bool:
         """Whether a thread is answering one of its requests."""
-        return isinstance(self.answering, Future)  # a timer may be asyncio's or uvloop's
+        return isinstance(self.answering, asyncio.Future)  # a timer may be asyncio's or uvloop's
 
     # What asyncio calls.
 
@@ -133,7 +125,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self.hub.connections.discard(self)
         self.waiting.clear()
-        if self.answering is not None and not isinstance(self.answering, Future):
+        if self.answering is not None and not self.is_at_work:
             self.answering.cancel()
             self.hub.drop(self.delayed)
 
@@ -226,13 +218,9 @@ class Connection(asyncio.Protocol):
             self.body += body
 
     def on_message_complete(self) -> None:
-        if not self.refused and not self.parser.should_upgrade():
-            self.finish(lasts=self.parser.should_keep_alive())
-
-    # From a request to its answer.
-
-    def finish(self, *, lasts: bool) -> None:
         """Take a request that has arrived to its answer."""
+        if self.refused or self.parser.should_upgrade():
+            return
         self.receiving = self.continue_owed = False
         target = self.url.partition(b"#")[0]
         if not target.startswith(b"/"):  # absolute, as sent to a proxy
@@ -248,9 +236,11 @@ class Connection(asyncio.Protocol):
             self.body[: MAX_BODY + 1],
             True,
         )
-        wired = (request, lasts, None)
+        wired = (request, self.parser.should_keep_alive(), None)
         self.completed.append(wired)
         self.take(wired)
+
+    # From a request to its answer.
 
     def take(self, wired: Wired) -> None:
         self.waiting.append(wired)
@@ -262,13 +252,13 @@ class Connection(asyncio.Protocol):
         while self.waiting and self.answering is None and not self.paused:
             wired = self.waiting.popleft()
             request, _, refusal = wired
-            answer = refusal or hub.answer(request)
-            if answer is not None:
-                self.deliver(wired, answer)
+            if refusal or not hub.may_wait(request):
+                self.deliver(wired, refusal or hub.answer(request, self.peer))
                 continue
             self.deadline = float("inf")
-            self.answering = future = hub.pool.submit(hub.answer_slowly, request, self.peer)
-            future.add_done_callback(lambda done, w=wired: self.from_thread(w, done))  # type: ignore[misc]
+            answering = hub.loop.run_in_executor(hub.pool, hub.answer, request, self.peer)
+            answering.add_done_callback(partial(self.from_thread, wired))
+            self.answering = answering
         if self.answering is not None:
             return
         patience = limits.SLOW_SECONDS if self.receiving else limits.IDLE_SECONDS
@@ -281,28 +271,23 @@ class Connection(asyncio.Protocol):
             self.full = False
             self.transport.resume_reading()
 
-    def from_thread(self, wired: Wired, done: Future[Answer]) -> None:
-        """Take an answer from a thread back into the loop."""
-
-        def take() -> None:
-            self.answering = None
-            self.deliver(wired, done.result())
-            self.answer_next()
-
+    def from_thread(self, wired: Wired, done: asyncio.Future[Answer]) -> None:
         if not done.cancelled():
-            self.hub.loop.call_soon_threadsafe(take)
+            self.go_on(self.deliver, wired, done.result())
 
     def deliver(self, wired: Wired, answer: Answer) -> None:
         """Send an answer, now or after its delay."""
         if answer.delay and not self.transport.is_closing():
             self.deadline, self.delayed = float("inf"), answer
-            self.answering = self.hub.loop.call_later(answer.delay, self.late, wired, answer)
+            later = self.hub.loop.call_later
+            self.answering = later(answer.delay, self.go_on, self.send, wired, answer)
         else:
             self.send(wired, answer)
 
-    def late(self, wired: Wired, answer: Answer) -> None:
+    def go_on(self, send: Callable[[Wired, Answer], None], wired: Wired, answer: Answer) -> None:
+        """Send an answer that was waited for, and answer what came meanwhile."""
         self.answering = None
-        self.send(wired, answer)
+        send(wired, answer)
         self.answer_next()
 
     def send(self, wired: Wired, answer: Answer) -> None:
@@ -311,8 +296,14 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             self.hub.drop(answer)
             return
-        if broken and broken != "truncate":
-            self.break_off(reset=broken == "reset")
+        if broken in ("reset", "empty"):
+            if broken == "reset":  # which closing a socket sends that does not linger
+                linger = struct.pack("ii", 1, 0)
+                connection = self.transport.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.refused = True
+            self.waiting.clear()
+            self.transport.abort()
             return
         is_empty = status in (204, 304)
         line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} "
@@ -345,17 +336,6 @@ class Connection(asyncio.Protocol):
                 self.transport.write_eof()
         else:
             self.transport.close()
-
-    def break_off(self, *, reset: bool) -> None:
-        """Close the connection, with a reset or in the usual way."""
-        self.refused = True
-        self.waiting.clear()
-        if reset:
-            # Without lingering, closing a socket sends a reset.
-            linger = struct.pack("ii", 1, 0)
-            connection = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.transport.abort()
 
     def send_continue(self) -> None:
         self.continue_owed = False

@@ -6,13 +6,12 @@ import asyncio
 import io
 import secrets
 import socket
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..core.answer import FAILED, answer, unavailable
 from ..core.mock import ADMIN_PREFIX, LocalSession, Mock
@@ -133,90 +132,63 @@ class MockServer:
         self.stop()
 
 
-class _Running:
+class _Running(Hub):
     """A server that listens, in a thread of its own, from when it is made to its `stop`."""
 
     def __init__(self, server: MockServer, listener: socket.socket) -> None:
+        super().__init__(_new_event_loop())
         self._server = server
         self._listener = listener
-        self._pool = ThreadPoolExecutor(limits.THREADS, "mockbm")
-        self._loop = _new_event_loop()
-        self._hub = Hub(self._loop, self._answer_at_once, self._answer, self._drop, self._pool)
-        self._has_admin = server._settings.admin_api
-        self._waits = server.mock.store.shared
-        self._accepts = threading.Event()
+        self._is_shared = server.mock.store.shared
+        self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="mockbm", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.set_exception_handler(_log_error)
-        serving = self._loop.create_server(
-            lambda: Connection(self._hub), sock=self._listener, backlog=limits.MAX_ACCEPTED
-        )
-        self._accepting = self._loop.run_until_complete(serving)
-        self._listener.listen(_BACKLOG)  # which is another number only for asyncio
-        self._accepts.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
-
     def stop(self) -> None:
         """Stop, and wait until that is done."""
-        self._accepts.wait()
-        self._loop.call_soon_threadsafe(self._close)
+        self.loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
-    def _close(self) -> None:
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(_log_error)
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        accepting = await self.loop.create_server(
+            lambda: Connection(self), sock=self._listener, backlog=limits.MAX_ACCEPTED
+        )
+        self._listener.listen(_BACKLOG)  # which is another number only for asyncio
+        await self._stopping.wait()
         # Also in a process that was forked from this one, which has the socket as well. Here, since
         # the loop must not find the socket like that before it has stopped accepting.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.close()
-        self._hub.ticking.cancel()
-        patience = self._loop.time() + 1
-
-        def close_rest() -> None:
-            at_work = False
-            for connection in list(self._hub.connections):
-                if connection.is_at_work and self._loop.time() < patience:
-                    at_work = True
-                else:
-                    connection.transport.abort()
-            if at_work:
-                self._loop.call_later(0.01, close_rest)
-            else:
-                # What `abort` has scheduled comes first.
-                self._loop.call_soon(self._loop.stop)
-
-        for connection in list(self._hub.connections):
+        accepting.close()
+        self.ticking.cancel()
+        for connection in [*self.connections]:
             if not connection.is_at_work:
                 connection.transport.close()
-        self._loop.call_soon(close_rest)
+        patience = self.loop.time() + 1
+        await asyncio.sleep(0)
+        while any(c.is_at_work for c in self.connections) and self.loop.time() < patience:
+            await asyncio.sleep(0.01)
+        for connection in [*self.connections]:
+            if connection.answering is not None:
+                connection.answering.cancel()
+            connection.transport.abort()
+        await asyncio.sleep(0)  # what `abort` has scheduled comes first
 
-    def _is_for_admin(self, path: str) -> bool:
-        own = path == ADMIN_PREFIX or path.startswith(f"{ADMIN_PREFIX}/")
-        return own and self._has_admin
+    # What connections call.
 
-    def _answer_at_once(self, request: Request) -> Answer | None:
-        """The answer to a request that needs no thread, since nothing is waited for."""
-        if self._waits or request.path.startswith(ADMIN_PREFIX):
-            return None
-        return self._answer(request, None)
+    def may_wait(self, request: Request) -> bool:
+        return self._is_shared or request.path.startswith(ADMIN_PREFIX)
 
-    def _drop(self, answer: Answer) -> None:
-        """Have the journal say of an answer that it is not sent."""
-        if answer.unsent is None:
-            return
-        if self._waits:
-            self._pool.submit(answer.unsent)
-        else:
-            answer.unsent()
-
-    def _answer(self, request: Request, peer: Any) -> Answer:
+    def answer(self, request: Request, peer: Any) -> Answer:
         try:
-            if request.path.startswith(ADMIN_PREFIX) and self._is_for_admin(request.path):
+            if request.path.startswith(ADMIN_PREFIX):
                 return self._call_app(request, peer)
             return answer(self._server.mock, request)
         except ConnectionError as error:
@@ -229,20 +201,39 @@ class _Running:
 
     def _call_app(self, request: Request, peer: Any) -> Answer:
         """Have the Flask application answer, in this thread."""
-        started: list[Any] = []
+        from werkzeug.test import EnvironBuilder, run_wsgi_app  # as late as Flask
 
-        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
-            started[:] = [int(status[:3]), tuple(headers)]
-            return lambda _: None  # Flask does not write in this old way
+        server = self._server
+        # One with an underscore would look like the one with a hyphen, and the body is here whole.
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if "_" not in name and name != "transfer-encoding"
+        ]
+        builder = EnvironBuilder(
+            quote(request.path),
+            method=request.method,
+            query_string=request.query,
+            headers=headers,
+            input_stream=io.BytesIO(request.body),
+            multithread=True,
+            environ_overrides={
+                "HTTP_HOST": request.headers.get("host", ""),
+                "REMOTE_ADDR": peer[0] if peer else "",
+                "SERVER_NAME": server.host,
+                "SERVER_PORT": str(server.port),
+            },
+        )
+        parts, status, fields = run_wsgi_app(server.app, builder.get_environ(), buffered=True)
+        fields.remove("Content-Length")
+        return Answer(int(status[:3]), tuple(fields), b"".join(parts))
 
-        parts = self._server.app(_environment(self._server, request, peer), start_response)
-        try:
-            body = b"".join(parts)
-        finally:
-            getattr(parts, "close", lambda: None)()
-        status, headers = started
-        headers = tuple(pair for pair in headers if pair[0].lower() != "content-length")
-        return Answer(status, headers, body)
+    def drop(self, answer: Answer) -> None:
+        """Have the journal say of an answer that it is not sent."""
+        if answer.unsent and self._is_shared:
+            self.pool.submit(answer.unsent)
+        elif answer.unsent:
+            answer.unsent()
 
 
 def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -258,39 +249,9 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
     loop: asyncio.AbstractEventLoop
     try:
         import uvloop
+
+        loop = uvloop.new_event_loop()
     except ImportError:
         loop = asyncio.new_event_loop()
         loop.time = monotonic  # type: ignore[method-assign]  # also where a test has frozen time
-    else:
-        loop = uvloop.new_event_loop()
     return loop
-
-
-def _environment(server: MockServer, request: Request, peer: Any) -> dict[str, Any]:
-    """The WSGI environment of a request."""
-    environ: dict[str, Any] = {
-        "REMOTE_ADDR": peer[0] if peer else "",
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": request.path.encode().decode("latin-1"),
-        "QUERY_STRING": request.query,
-        "SERVER_NAME": server.host,
-        "SERVER_PORT": str(server.port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(request.body),
-        "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    for name, value in request.headers.items():
-        if "_" in name:
-            continue  # it would look like the one with a hyphen
-        key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    if environ.pop("HTTP_TRANSFER_ENCODING", None):
-        environ["CONTENT_LENGTH"] = str(len(request.body))
-    return environ
