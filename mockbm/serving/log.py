@@ -1,4 +1,4 @@
-"""The log: a line for each request on standard error, written promptly, which delays no answer."""
+"""The log: a line for each request on standard error, written soon, which delays no answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import select
-import stat
 import sys
 import threading
 import time
@@ -25,10 +24,13 @@ MAX_LINE = 4_096
 """Bytes of a line."""
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)
-"""So many bytes can be written without waiting where any can."""
+"""So many bytes are written into a pipe whole or not at all."""
 
 PATIENCE = 0.5
 """Seconds that a slow reader has in the end."""
+
+PAUSE = 0.005
+"""Seconds between two writes: under load, many lines are one, which costs answers the least."""
 
 
 class Log(logging.Handler):
@@ -36,25 +38,23 @@ class Log(logging.Handler):
 
     form: "text", "json" or "off".
 
-    A line is one write. Where the reader of a pipe is slow, a thread writes the lines that wait;
-    where there is no reader any more, or no standard error, nothing is written.
+    A thread writes, and waits for a reader who is slow. Where there is no reader any more, or no
+    standard error, nothing is written.
     """
 
     def __init__(self, form: str) -> None:
         super().__init__()
         self._form = form
         self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
-        self._writer: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._has_more = threading.Event()
+        self._is_closed = False
         self._second = (0, "")
         self._fd = -1
-        self._poll: select.poll | None = None
         if form != "off" and sys.__stderr__ is not None:
             with suppress(OSError, ValueError):
                 self._fd = sys.stderr.fileno()
-                if not stat.S_ISREG(os.fstat(self._fd).st_mode) and hasattr(select, "poll"):
-                    self._poll = select.poll()
-                    self._poll.register(self._fd, select.POLLOUT)
+        self._writer = threading.Thread(target=self._run, name="mockbm log", daemon=True)
+        self._writer.start()
         self._before = messages.propagate, messages.level
         messages.propagate = False
         messages.addHandler(self)
@@ -84,9 +84,9 @@ class Log(logging.Handler):
 
     def close(self) -> None:
         """Write what waits, as far as the reader takes it soon."""
-        writer = self._writer
-        if writer is not None:
-            writer.join(PATIENCE)
+        self._is_closed = True
+        self._has_more.set()
+        self._writer.join(PATIENCE)
         messages.removeHandler(self)
         messages.propagate, level = self._before
         messages.setLevel(level)
@@ -112,29 +112,28 @@ class Log(logging.Handler):
         data = f"{line}\n".encode("utf-8", "backslashreplace")
         if len(data) > MAX_LINE:
             data = data[: MAX_LINE - 1] + b"\n"
-        at_once = self._poll is None or (len(data) <= ATOMIC and self._poll.poll(0))
-        if self._writer is None and at_once:
-            self._write_now(data)
-            return
-        with self._starting:
-            self._waiting.append(data)
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_waiting, daemon=True)
-                self._writer.start()
+        self._waiting.append(data)
+        if not self._has_more.is_set():
+            self._has_more.set()
+
+    def _run(self) -> None:
+        """Write the lines that wait, as many at once as are written whole or not at all."""
+        while self._waiting or not self._is_closed:
+            self._has_more.wait()
+            self._has_more.clear()
+            lines = b""
+            while self._waiting:
+                line = self._waiting.popleft()
+                if len(lines) + len(line) > ATOMIC:
+                    self._write_now(lines)
+                    lines = b""
+                lines += line
+            self._write_now(lines)
+            time.sleep(PAUSE)
 
     def _write_now(self, data: bytes) -> None:
         try:
-            while (written := os.write(self._fd, data)) < len(data):
-                data = data[written:]
+            while self._fd >= 0 and data:
+                data = data[os.write(self._fd, data) :]
         except OSError:
             self._fd = -1
-
-    def _write_waiting(self) -> None:
-        """Write the lines that wait, and wait for the reader instead of the server's thread."""
-        while True:
-            with self._starting:
-                if not self._waiting or self._fd < 0:
-                    self._writer = None
-                    return
-                data = self._waiting.popleft()
-            self._write_now(data)
