@@ -62,25 +62,9 @@ redis.call('ltrim', KEYS[3], -tonumber(ARGV[4]), -1)
 for i = 2, 4 do redis.call('pexpire', KEYS[i], ARGV[3]) end
 return 1
 """
-"""Write a session (unless it is as it was) and its journal, and give the lock back.
+"""Write a session (if any) and its journal, and give the lock back.
 
 Sent twice, as where Redis was too slow to say that it is done, it does the same as once.
-"""
-
-_ADD = """
-local stored = redis.call('get', KEYS[1])
-if stored then return stored == ARGV[1] and 1 or 0 end
-if ARGV[2] ~= '' then
-  local open = 0
-  for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do
-    if redis.call('exists', ARGV[5] .. id) == 1 then open = open + 1
-    else redis.call('zrem', KEYS[2], id) end
-  end
-  if open >= tonumber(ARGV[2]) then return 0 end
-end
-redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[3])
-if ARGV[6] ~= '' then redis.call('zadd', KEYS[2], ARGV[6], ARGV[4]) end
-return 1
 """
 
 
@@ -112,6 +96,8 @@ class RedisStore:
                 "the URL of the state cannot be read; write redis://:PASSWORD@HOST:PORT/0"
             ) from None
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._take = self.redis.register_script(_ACQUIRE)
+        self._save = self.redis.register_script(_SAVE)
         self._mock = parts.fragment or "mockbm"
         self._journal_size = journal_size
         self._idle_seconds = idle_seconds
@@ -122,16 +108,18 @@ class RedisStore:
     def use(self, id_: str) -> Iterator[Session | None]:
         token = secrets.token_hex(8)
         raw = self._take_lock(id_, token)
-        session = None
+        session, journal = None, RedisJournal(self, id_)
         try:
             session = self._load(id_, raw)
+            if session is not None:
+                session.journal = journal
             yield session
         except BaseException:
             self._loaded.pop(id_, None)  # it may be changed in part, and is not saved
-            session = None
+            session, journal = None, RedisJournal(self, id_)
             raise
         finally:
-            self._give_back(id_, token, raw, session)
+            self._give_back(id_, token, session, journal)
 
     def _take_lock(self, id_: str, token: str) -> str:
         """Wait for the exclusive use of a session. Returns: what is stored of it, or ""."""
@@ -139,7 +127,7 @@ class RedisStore:
         keys = [self.key("lock", id_), self.key("session", id_)]
         while True:
             with self.calling():
-                found = self.redis.eval(_ACQUIRE, 2, *keys, token, int(LOCK_SECONDS * 1000))
+                found = self._take(keys, [token, int(LOCK_SECONDS * 1000)])
             if found is not None:
                 return str(found[0])
             if time.monotonic() > deadline:
@@ -147,18 +135,15 @@ class RedisStore:
             time.sleep(wait * (1 + random.random()))
             wait = min(wait * 1.5, 0.01)
 
-    def _give_back(self, id_: str, token: str, raw: str, session: Session | None) -> None:
-        text, entries, is_cleared = "", list[str](), False
-        if session is not None:
-            journal = session.journal
-            assert isinstance(journal, RedisJournal)
-            entries, is_cleared = journal.take()
-            text = _written(session)
-        kinds = ("lock", "session", "journal", "pins")
+    def _give_back(
+        self, id_: str, token: str, session: Session | None, journal: RedisJournal
+    ) -> None:
+        text = "" if session is None else _written(session)
+        entries = [json.dumps(record.entry().to_json()) for record in journal.added]
+        keys = [self.key(kind, id_) for kind in ("lock", "session", "journal", "pins")]
+        values: list[Any] = [token, text, self._lifetime(id_), self._journal_size]
         with self.calling():
-            values: list[Any] = [token, "" if text == raw else text, self._lifetime(id_)]
-            values += [self._journal_size, int(is_cleared), *entries]
-            saved = self.redis.eval(_SAVE, 4, *(self.key(kind, id_) for kind in kinds), *values)
+            saved = self._save(keys, [*values, int(journal.is_cleared), *entries])
         if session is not None and not saved:
             self._loaded.pop(id_, None)
             raise ConnectionError(
@@ -178,53 +163,51 @@ class RedisStore:
         return [*map(bool, found)]
 
     def add(self, session: Session, most: int | None = None) -> bool:
-        is_opened = session.parent is None and session.id != DEFAULT
+        if most is not None:
+            opened = [s for s in self.sessions() if s.parent is None and s.id != DEFAULT]
+            if len(opened) >= most:
+                return False
+        key, raw = self.key("session", session.id), _written(session)
         with self.calling():
-            keys = [self.key("session", session.id), f"{self._mock}:sessions"]
-            values: list[Any] = [
-                _written(session),
-                "" if most is None else most,
-                self._lifetime(session.id),
-            ]
-            values += [session.id, self.key("session", ""), time.time() if is_opened else ""]
-            added = self.redis.eval(_ADD, 2, *keys, *values)
-            if added and session.parent is not None:
-                self.redis.sadd(self.key("pins", session.parent), session.id)
-            elif added and is_opened:
+            pipe = self.redis.pipeline()
+            pipe.set(key, raw, nx=True, px=self._lifetime(session.id))
+            pipe.get(key)
+            if session.parent is not None:
+                pipe.sadd(self.key("pins", session.parent), session.id)
+            elif session.id != DEFAULT:
+                pipe.zadd(f"{self._mock}:sessions", {session.id: time.time()})
                 why = idle_ending(self._idle_seconds)
-                self.redis.set(self.key("ending", session.id), why, ex=LIFETIME)
-        return bool(added)
+                pipe.set(self.key("ending", session.id), why, ex=LIFETIME)
+            _, stored, *_ = pipe.execute()
+        return bool(stored == raw)
 
     def sessions(self) -> list[Session]:
         with self.calling():
             opened = [DEFAULT, *self.redis.zrange(f"{self._mock}:sessions", 0, -1)]
-            pipe = self.redis.pipeline(transaction=False)
-            for id_ in opened:
-                pipe.smembers(self.key("pins", id_))
-            ids = [*opened, *(pin for found in pipe.execute() for pin in sorted(found))]
-            for id_ in ids:
-                pipe.get(self.key("session", id_))
-            stored = pipe.execute()
-        return [self._read(id_, raw) for id_, raw in zip(ids, stored, strict=True) if raw]
+            ids = [*opened, *sorted(self.redis.sunion([self.key("pins", id_) for id_ in opened]))]
+            found = self.redis.mget([self.key("session", id_) for id_ in ids])
+            stored = dict(zip(ids, found, strict=True))
+            if gone := [id_ for id_ in ids if stored[id_] is None]:
+                self.redis.zrem(f"{self._mock}:sessions", *gone)
+        return [self._read(id_, raw) for id_, raw in stored.items() if raw]
 
     def end(self, id_: str, why: str = "") -> bool:
+        kinds = ("session", "journal", "pins")
         with self.calling():
             ids = [id_, *self.redis.smembers(self.key("pins", id_))]
             pipe = self.redis.pipeline()
-            for ended in ids:
-                pipe.get(self.key("session", ended))
-                pipe.delete(self.key("session", ended))
-                pipe.delete(self.key("journal", ended), self.key("pins", ended))
-                self._loaded.pop(ended, None)
+            pipe.mget([self.key("session", ended) for ended in ids])
+            pipe.delete(*(self.key(kind, ended) for kind in kinds for ended in ids))
             pipe.zrem(f"{self._mock}:sessions", id_)
             if why:
                 pipe.set(self.key("ending", id_), why, ex=LIFETIME)
-            found = pipe.execute()
-        for ended, raw in zip(ids, found[: 3 * len(ids) : 3], strict=True):
+            stored, *_ = pipe.execute()
+        for ended, raw in zip(ids, stored, strict=True):
+            self._loaded.pop(ended, None)
             with suppress(ConnectionError):  # it cannot be read, and has ended all the same
                 if raw:
                     self._read(ended, raw).log("ended", f"ended: {why}")
-        return bool(found[1])
+        return bool(stored[0])
 
     def ended(self, id_: str) -> str | None:
         with self.calling():
@@ -241,16 +224,11 @@ class RedisStore:
 
     def _load(self, id_: str, raw: str) -> Session | None:
         """The session that is stored so; the same object for as long as the same is stored."""
-        if not raw:
-            self._loaded.pop(id_, None)
-            return None
-        known = self._loaded.get(id_)
-        if known is not None and known[0] == raw:
-            return known[1]
-        if len(self._loaded) >= 10_000:
-            self._loaded.clear()
-        session = self._read(id_, raw)
-        session.journal = RedisJournal(self, id_)
+        known, session = self._loaded.get(id_, ("", None))
+        if known != raw:
+            if len(self._loaded) >= 10_000:
+                self._loaded.clear()
+            session = self._read(id_, raw) if raw else None
         return session
 
     def _read(self, id_: str, raw: str) -> Session:
@@ -286,36 +264,31 @@ class RedisStore:
 
 
 class RedisJournal:
-    """The newest requests of one session; what is added is written when the unit of work ends."""
+    """The newest requests of one session during a unit of work, at whose end they are written.
+
+    added: requests that are to be written. is_cleared: whether those before them are to go.
+    """
 
     def __init__(self, store: RedisStore, id_: str) -> None:
         self._store = store
         self._id = id_
-        self._added: list[Record] = []
-        self._is_cleared = False
-        self.add = self._added.append
+        self.added: list[Record] = []
+        self.is_cleared = False
+        self.add = self.added.append
 
     def update(self, record: Record) -> None:
         """Write a request anew that was added and has changed, if it is still there."""
-        key, entry = self._store.key("journal", self._id), record.entry()
-        with self._store.calling():
-            newest = self._store.redis.lindex(key, -1)
-            place = record.number - json.loads(newest or "{}").get("number", 0) - 1
-            stored = self._store.redis.lindex(key, place) if newest and place < 0 else None
-            if stored and json.loads(stored)["time"] == entry.time:
-                self._store.redis.lset(key, place, json.dumps(entry.to_json()))
+        new = record.entry()
+        for place, entry in enumerate(self.entries()):
+            if (entry.number, entry.time) == (new.number, new.time):
+                key, text = self._store.key("journal", self._id), json.dumps(new.to_json())
+                with self._store.calling():
+                    self._store.redis.lset(key, place, text)
 
     def clear(self) -> None:
         """Remove all entries."""
-        self._added.clear()
-        self._is_cleared = True
-
-    def take(self) -> tuple[list[str], bool]:
-        """What is to be written, and whether all entries before it are to be removed."""
-        found = [json.dumps(record.entry().to_json()) for record in self._added], self._is_cleared
-        self._added.clear()
-        self._is_cleared = False
-        return found
+        self.added.clear()
+        self.is_cleared = True
 
     def entries(self) -> list[Entry]:
         """The entries, oldest first."""
@@ -334,37 +307,28 @@ _STORED = tuple(item.name for item in fields(Session) if item.init)
 
 
 def _written(session: Session) -> str:
+    """A session as a text, which begins with a digest of the rest."""
     clock = session.clock
-    set_to = None if clock.set_to is None else clock.set_to.isoformat()
-    plain = {name: getattr(session, name) for name in _STORED}
-    plain |= {
-        "clock": [set_to, clock.ahead.total_seconds()],
+    values = {name: getattr(session, name) for name in _STORED} | {
+        "clock": [clock.set_to and clock.set_to.isoformat(), clock.ahead.total_seconds()],
         "began": session.began.isoformat(),
         "counts": asdict(session.counts),
     }
-    text = json.dumps(plain, default=str)
+    text = json.dumps(values, default=str)
     return f"{crc32(text.encode()):08x} {text}"
 
 
 def _session(raw: str) -> Session:
-    """The session that was written so; what a newer mock has added is ignored.
-
-    Raises: one of `_NOT_OURS`.
-    """
+    """The session that was written so. Raises: one of `_NOT_OURS`."""
     digest, _, text = raw.partition(" ")
     if int(digest, 16) != crc32(text.encode()):
         raise ValueError("changed by other means")
-    plain = {key: value for key, value in json.loads(text).items() if key in _STORED}
-    set_to, ahead = plain["clock"]
-    clock = Clock(None if set_to is None else datetime.fromisoformat(set_to))
-    clock.ahead = timedelta(seconds=ahead)
-    plain |= {
-        "clock": clock,
-        "began": datetime.fromisoformat(plain["began"]),
-        "counts": Counts(**plain["counts"]),
-        "written": {
-            kind: {int(id_): row for id_, row in rows.items()}
-            for kind, rows in plain["written"].items()
-        },
-    }
-    return Session(**plain)
+    values = json.loads(text)
+    set_to, ahead = values["clock"]
+    values["clock"] = Clock(set_to and datetime.fromisoformat(set_to))
+    values["clock"].ahead = timedelta(seconds=ahead)
+    values["began"] = datetime.fromisoformat(values["began"])
+    values["counts"] = Counts(**values["counts"])
+    for kind, rows in values["written"].items():
+        values["written"][kind] = {int(id_): row for id_, row in rows.items()}
+    return Session(**values)
