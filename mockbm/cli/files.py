@@ -92,7 +92,7 @@ def check(paths: tuple[Path, ...]) -> None:
     is a problem, else 0. Hidden files are skipped.
     """
     paths = paths or (Path(os.environ.get("MOCKBM_SCENARIOS") or shipped_scenarios()),)
-    groups: dict[Path, list[Path] | None] = {}
+    groups: dict[Path, list[Path] | None] = {}  # None for all files of a directory
     for path in paths:
         if not path.is_file():
             groups[path] = None

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -21,11 +21,13 @@ from ..files.directory import SUFFIXES, scenario_files, shipped_scenarios
 from ..files.document import Progress
 from ..settings import Settings, option_of, variable_of
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 PATIENCE = 1.0
 """Seconds of reading without a progress bar."""
 
 
-def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     """An option of `mockbm`, which also has a variable; its help shows that and the default.
 
     names: as for `click.option`; the variable is called after the first.
@@ -36,7 +38,7 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return click.option(*names, **{**own, **settings})
 
 
-def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def setting_options(command: Command) -> Command:
     """Give a command an option for each of the `Settings`."""
     for item in reversed(fields(Settings)):
         name, details = option_of(item), dict(item.metadata)
@@ -114,7 +116,7 @@ def _is_served(_context: object, _parameter: object, path: Path | None) -> Path 
     return path
 
 
-def new_scenario_option(name: str, what: str) -> Callable[[Any], Any]:
+def new_scenario_option(name: str, what: str) -> Callable[[Command], Command]:
     """An option that names a scenario file to be written, which must not exist yet."""
     return option(
         name,
@@ -155,22 +157,19 @@ def progress_bar() -> Iterator[Progress | None]:
 
     What it yields is called with the part that has been read, from 0 to 1; it is None elsewhere.
     """
-    if not (sys.stderr and sys.stderr.isatty()):
+    if not sys.stderr.isatty():
         yield None
         return
     began = monotonic()
-    bar: Any = None
+    bar: Any = click.progressbar(length=100, label="Reading scenarios", file=sys.stderr)
 
     def show(part: float) -> None:
-        nonlocal bar
-        if bar is None and monotonic() - began >= PATIENCE:
-            bar = click.progressbar(length=100, label="Reading scenarios", file=sys.stderr)
-        percent = int(part * 100)
-        if bar is not None and percent > bar.pos:
-            bar.update(percent - bar.pos)
+        steps = int(part * 100) - bar.pos
+        if steps > 0 and monotonic() - began >= PATIENCE:
+            bar.update(steps)
 
     try:
         yield show
     finally:
-        if bar is not None:
+        if bar.pos:
             bar.render_finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from typing import Any
 
 import click
@@ -19,15 +20,19 @@ INTERVAL = 0.5
 """Seconds from one look at the journal to the next."""
 
 
-def _mock_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which mock it calls."""
+def _calls_a_mock(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which mock it calls, as its `client`."""
     default = "http://127.0.0.1 with MOCKBM_PORT or 8080"
-    url = option(
-        "--url", callback=url_at_port, show_default=default, help="Where the mock listens."
-    )
-    token = option("--admin-token", help="The mock's admin token, where it has one.")
-    decorated: Callable[..., Any] = url(token(command))
-    return decorated
+
+    @option("--url", callback=url_at_port, show_default=default, help="Where the mock listens.")
+    @option("--admin-token", help="The mock's admin token, where it has one.")
+    @wraps(command)
+    def call(url: str, admin_token: str | None, **arguments: Any) -> None:
+        with _calling():
+            client = AdminClient(url, admin_token)
+        command(client, **arguments)
+
+    return call
 
 
 @contextmanager
@@ -52,8 +57,8 @@ def _complete(
 
 @click.command()
 @click.argument("name", shell_complete=_complete)
-@_mock_options
-def use(name: str, url: str, admin_token: str | None) -> None:
+@_calls_a_mock
+def use(client: AdminClient, name: str) -> None:
     """Make the scenario NAME active in a running mock.
 
     \b
@@ -62,14 +67,14 @@ def use(name: str, url: str, admin_token: str | None) -> None:
       mockbm use documented --url http://mock.test:9000
     """
     with _calling():
-        AdminClient(url, admin_token).use(name)
-    click.echo(f"{name} is now active at {url}")
+        client.use(name)
+    click.echo(f"{name} is now active at {client.url}")
 
 
 @click.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on with new requests until Ctrl-C.")
-@_mock_options
-def requests(follow: bool, url: str, admin_token: str | None) -> None:
+@_calls_a_mock
+def requests(client: AdminClient, follow: bool) -> None:
     """Print the requests that a running mock got, each with its answer and the reason.
 
     It is the journal of the default session, oldest first.
@@ -78,7 +83,7 @@ def requests(follow: bool, url: str, admin_token: str | None) -> None:
         last = 0
         while True:
             with _calling():
-                entries = _entries_after(AdminClient(url, admin_token), last)
+                entries = _entries_after(client, last)
             for entry in entries:
                 click.echo(f"{one_line(entry.time)} {entry}")
                 last = entry.number
@@ -96,31 +101,29 @@ def _entries_after(client: AdminClient, last: int) -> list[Entry]:
 
 
 @click.command()
-@_mock_options
-def reset(url: str, admin_token: str | None) -> None:
+@_calls_a_mock
+def reset(client: AdminClient) -> None:
     """Take a running mock back to its start: scenario, counters, clock, and an empty journal.
 
     Sessions with an API key of their own are left as they are.
     """
     with _calling():
-        client = AdminClient(url, admin_token)
         client.reset()
         active = client.active
-    click.echo(f"{one_line(active)} is now active at {url}, as after a start")
+    click.echo(f"{one_line(active)} is now active at {client.url}, as after a start")
 
 
 @click.command()
-@_mock_options
-def reload(url: str, admin_token: str | None) -> None:
+@_calls_a_mock
+def reload(client: AdminClient) -> None:
     """Let a running mock read its scenario files again.
 
     Where one has a problem, all problems are printed, and the mock goes on with what it had.
     """
     with _calling():
-        client = AdminClient(url, admin_token)
         client.reload()
         count = len(client.scenarios())
-    click.echo(f"{plural(count, 'scenario')} reloaded at {url}")
+    click.echo(f"{plural(count, 'scenario')} reloaded at {client.url}")
 
 
 @click.command()
@@ -131,8 +134,8 @@ def reload(url: str, admin_token: str | None) -> None:
     metavar="SECONDS",
     help="Ask again for so long while none answers, as after a start in the background.",
 )
-@_mock_options
-def health(wait: float, url: str, admin_token: str | None) -> None:
+@_calls_a_mock
+def health(client: AdminClient, wait: float) -> None:
     """Ask a running mock whether it is well, for the health check of a container.
 
     The exit status is 0 where it answers, also while it goes on with older files because the
@@ -145,17 +148,16 @@ def health(wait: float, url: str, admin_token: str | None) -> None:
       mockbm serve & mockbm health --wait 30
     """
     deadline = time.monotonic() + wait
+    client.timeout = 5
     while True:
         try:
-            found = AdminClient(url, admin_token, timeout=5).health()
+            found = client.health()
             break
         except LookupError as error:
             found = {"status": "ok", "problems": [error]}
             break
-        except (OSError, RuntimeError) as error:
-            if not time.monotonic() < deadline:
+        except (OSError, RuntimeError, ValueError) as error:
+            if isinstance(error, ValueError) or not time.monotonic() < deadline:
                 fail(error)
-        except ValueError as error:
-            fail(error)
         time.sleep(0.1)
     click.echo("\n".join(one_line(str(text)) for text in [found["status"], *found["problems"]]))

@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,25 +137,18 @@ def _end_by_signal() -> Iterator[Callable[[], object]]:
     """
     ours, systems = socket.socketpair()
     systems.setblocking(False)
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in map(partial(getattr, signal), names)}
-    numbers = [number for number, handler in before.items() if handler != signal.SIG_IGN]
-    signal.set_wakeup_fd(systems.fileno())
-    for number in numbers:
-        signal.signal(number, lambda *_: None)
-
-    def wait() -> None:
-        ours.recv(1)
-        signal.set_wakeup_fd(-1)
+    found = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+    numbers = [number for number in found if number and signal.getsignal(number) != signal.SIG_IGN]
+    with ours, systems:
+        signal.set_wakeup_fd(systems.fileno())
         for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-
-    try:
-        yield wait
-    finally:
-        signal.set_wakeup_fd(-1)
-        ours.close()
-        systems.close()
+            signal.signal(number, lambda *_: None)
+        try:
+            yield lambda: ours.recv(1)
+        finally:
+            signal.set_wakeup_fd(-1)
+            for number in numbers:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _allow_many_connections() -> None:

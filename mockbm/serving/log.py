@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from ..core.journal import Record, utc
@@ -48,7 +49,6 @@ class Log(logging.Handler):
         self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
         self._has_more = threading.Event()
         self._is_closed = False
-        self._second = (0, "")
         self._fd = -1
         if form != "off" and sys.__stderr__ is not None:
             with suppress(OSError, ValueError):
@@ -71,7 +71,7 @@ class Log(logging.Handler):
             of = {"session": session.id, "label": session.label}
             self._write_json({"level": level, **of, **entry})
         else:
-            self._write(f"{self._time(record.at)} {level} {session.name} {record.line()}")
+            self._write(f"{_time(record.at)} {level} {session.name} {record.line()}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message that was logged."""
@@ -80,7 +80,7 @@ class Log(logging.Handler):
             entry = {"level": record.levelname, "time": utc(record.created), **fields}
             self._write_json({**entry, "message": record.getMessage()})
         else:
-            self._write(f"{self._time(record.created)} {record.levelname} {record.getMessage()}")
+            self._write(f"{_time(record.created)} {record.levelname} {record.getMessage()}")
 
     def close(self) -> None:
         """Write what waits, as far as the reader takes it soon."""
@@ -91,12 +91,6 @@ class Log(logging.Handler):
         messages.propagate, level = self._before
         messages.setLevel(level)
         super().close()
-
-    def _time(self, moment: float) -> str:
-        second = int(moment)
-        if self._second[0] != second:
-            self._second = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
-        return f"{self._second[1]},{int((moment - second) * 1000):03d}"
 
     def _write_json(self, entry: dict[str, Any]) -> None:
         """Write an object, with shorter texts and no lists where it is too long for a line."""
@@ -137,3 +131,12 @@ class Log(logging.Handler):
                 data = data[os.write(self._fd, data) :]
         except OSError:
             self._fd = -1
+
+
+def _time(moment: float) -> str:
+    return f"{_second(int(moment))},{int(moment % 1 * 1000):03d}"
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))

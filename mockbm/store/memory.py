@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from contextlib import AbstractContextManager, nullcontext
 
 from ..core.journal import DEFAULT_SIZE, Entry, Record
 from ..core.session import DEFAULT, Session
@@ -46,16 +47,6 @@ class _Slot:
         self.lock.release()
 
 
-class _NoSlot:
-    """A unit of work with a session that is not there."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 class MemoryStore:
     """The sessions of one process; see `mockbm.core.session.Store`.
 
@@ -74,8 +65,8 @@ class MemoryStore:
         self._reloads = 0
         self._lock = threading.RLock()
 
-    def use(self, id_: str) -> _Slot | _NoSlot:
-        return self._slots.get(id_) or _NoSlot()
+    def use(self, id_: str) -> AbstractContextManager[Session | None]:
+        return self._slots.get(id_) or nullcontext()
 
     def find(self, *ids: str) -> list[bool]:
         now = monotonic()

@@ -131,7 +131,7 @@ class RedisStore:
             if found is not None:
                 return str(found[0])
             if time.monotonic() > deadline:
-                raise ConnectionError(f"the shared state at {self.name} is in use for too long")
+                raise self.error("is in use for too long")
             time.sleep(wait * (1 + random.random()))
             wait = min(wait * 1.5, 0.01)
 
@@ -146,9 +146,7 @@ class RedisStore:
             saved = self._save(keys, [*values, int(journal.is_cleared), *entries])
         if session is not None and not saved:
             self._loaded.pop(id_, None)
-            raise ConnectionError(
-                f"the shared state at {self.name} took too long; another request came first"
-            )
+            raise self.error("took too long; another request came first")
         if session is not None:
             self._loaded[id_] = (text, session)
 
@@ -233,16 +231,17 @@ class RedisStore:
 
     def _read(self, id_: str, raw: str) -> Session:
         """The session that is stored so. Raises: ConnectionError where it is not one."""
-        try:
+        with self.reading("session", id_):
             return _session(raw)
-        except _NOT_OURS:
-            raise self.unreadable("session", id_) from None
 
-    def unreadable(self, kind: str, id_: str) -> ConnectionError:
-        """The error for what another program, or another version of this one, has written."""
-        key = self.key(kind, id_)
-        text = f"the shared state at {self.name} has something at {key} that cannot be read"
-        return ConnectionError(f"{text}; delete it, or use the version of mockbm that wrote it")
+    @contextmanager
+    def reading(self, kind: str, id_: str) -> Iterator[None]:
+        """Read what another program, or another version of this one, may have written."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError):
+            what = f"has something at {self.key(kind, id_)} that cannot be read; delete it, or use"
+            raise self.error(f"{what} the version of mockbm that wrote it") from None
 
     def _lifetime(self, id_: str) -> int:
         """Milliseconds after which a session ends that is not used."""
@@ -259,8 +258,10 @@ class RedisStore:
         try:
             yield
         except (redis.RedisError, ValueError) as error:  # a ValueError where a number is none
-            text = f"the shared state at {self.name} does not answer: {error}"
-            raise ConnectionError(text) from error
+            raise self.error(f"does not answer: {error}") from error
+
+    def error(self, what: str) -> ConnectionError:
+        return ConnectionError(f"the shared state at {self.name} {what}")
 
 
 class RedisJournal:
@@ -294,14 +295,9 @@ class RedisJournal:
         """The entries, oldest first."""
         with self._store.calling():
             found = self._store.redis.lrange(self._store.key("journal", self._id), 0, -1)
-        try:
+        with self._store.reading("journal", self._id):
             return [Entry.from_json(json.loads(text)) for text in found]
-        except _NOT_OURS:
-            raise self._store.unreadable("journal", self._id) from None
 
-
-_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError)
-"""What happens when something is read that this mock has not written."""
 
 _STORED = tuple(item.name for item in fields(Session) if item.init)
 
@@ -319,7 +315,7 @@ def _written(session: Session) -> str:
 
 
 def _session(raw: str) -> Session:
-    """The session that was written so. Raises: one of `_NOT_OURS`."""
+    """The session that was written so. Fails in many ways where it was not."""
     digest, _, text = raw.partition(" ")
     if int(digest, 16) != crc32(text.encode()):
         raise ValueError("changed by other means")
