@@ -8,7 +8,6 @@ also gives the lock back. Everything ends by itself when it is not used.
 from __future__ import annotations
 
 import json
-import random
 import secrets
 import time
 from collections.abc import Iterator
@@ -54,6 +53,9 @@ local holder = redis.call('get', KEYS[1])
 if holder == 'saved' .. ARGV[1] then return 1 end
 if holder ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], 'saved' .. ARGV[1], 'PX', 10000)
+redis.call('del', KEYS[5])
+redis.call('lpush', KEYS[5], 'free')
+redis.call('pexpire', KEYS[5], 10000)
 if redis.call('exists', KEYS[2]) == 0 then return 1 end
 if ARGV[2] ~= '' then redis.call('set', KEYS[2], ARGV[2]) end
 if ARGV[5] == '1' then redis.call('del', KEYS[3]) end
@@ -123,24 +125,24 @@ class RedisStore:
 
     def _take_lock(self, id_: str, token: str) -> str:
         """Wait for the exclusive use of a session. Returns: what is stored of it, or ""."""
-        deadline, wait = time.monotonic() + LOCK_SECONDS + 1, 0.0005
+        deadline = time.monotonic() + LOCK_SECONDS + 2
         keys = [self.key("lock", id_), self.key("session", id_)]
         while True:
             with self.calling():
                 found = self._take(keys, [token, int(LOCK_SECONDS * 1000)])
-            if found is not None:
-                return str(found[0])
+                if found is not None:
+                    return str(found[0])
+                # Who has waited longest comes next. After a second, the holder may be gone.
+                self.redis.blpop(self.key("free", id_), timeout=1)
             if time.monotonic() > deadline:
                 raise self.error("is in use for too long")
-            time.sleep(wait * (1 + random.random()))
-            wait = min(wait * 1.5, 0.01)
 
     def _give_back(
         self, id_: str, token: str, session: Session | None, journal: RedisJournal
     ) -> None:
         text = "" if session is None else _written(session)
         entries = [json.dumps(record.entry().to_json()) for record in journal.added]
-        keys = [self.key(kind, id_) for kind in ("lock", "session", "journal", "pins")]
+        keys = [self.key(kind, id_) for kind in ("lock", "session", "journal", "pins", "free")]
         values: list[Any] = [token, text, self._lifetime(id_), self._journal_size]
         with self.calling():
             saved = self._save(keys, [*values, int(journal.is_cleared), *entries])
