@@ -121,9 +121,8 @@ def _started(directory: Path | None, **options: Any) -> MockServer:
     except OSError as error:
         code = error.errno or 0  # below 0 where the name of the host is not known
         why = os.strerror(code) if code > 0 else error.strerror
-        why = f"{why}".partition(" (while")[0]  # Python repeats the address
         if code == errno.EADDRINUSE:
-            why += "; --port 0 takes any free one"
+            why = f"{why}; --port 0 takes any free one"
         fail(f"cannot listen on {options['host']}:{options['port']}: {why}")
     return server
 

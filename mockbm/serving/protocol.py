@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from ..core.mock import ADMIN_PREFIX
 from ..core.request import MAX_BODY, MAX_HEADERS, Answer, Request
 from ..core.session import log
 from . import limits
@@ -50,11 +51,13 @@ class Hub:
     """What all connections of one server share, and what answers their requests.
 
     loop: their event loop. pool: threads for what may wait.
+    is_shared: whether other processes have the same sessions, for which a request may wait.
     parsed: requests that have come more than once, by their bytes.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_shared: bool) -> None:
         self.loop = loop
+        self.is_shared = is_shared
         self.pool = ThreadPoolExecutor(limits.THREADS, "mockbm")
         self.connections: set[Connection] = set()
         self.most = limits.max_connections()
@@ -62,17 +65,20 @@ class Hub:
         self._seen: set[int] = set()
         self.tick()
 
-    def may_wait(self, request: Request) -> bool:
-        """Whether a thread is to answer a request, since the answer may have to wait."""
-        raise NotImplementedError
-
     def answer(self, request: Request, peer: Any) -> Answer:
         """Answer a request. peer: the client's address."""
         raise NotImplementedError
 
+    def may_wait(self, request: Request) -> bool:
+        """Whether a thread is to answer a request, since the answer may have to wait."""
+        return self.is_shared or request.path.startswith(ADMIN_PREFIX)
+
     def drop(self, answer: Answer) -> None:
-        """Take back an answer whose client is gone."""
-        raise NotImplementedError
+        """Have the journal say of an answer that it is not sent."""
+        if answer.unsent and self.is_shared:
+            self.pool.submit(answer.unsent)
+        elif answer.unsent:
+            answer.unsent()
 
     def tick(self) -> None:
         """Note the time, and close what has been idle or slow for too long; twice a second."""
@@ -103,7 +109,7 @@ class Connection(asyncio.Protocol):
         self.answering: asyncio.TimerHandle | asyncio.Future[Answer] | None = None
         self.paused = self.half_closed = self.receiving = self.in_head = False
         self.continue_owed = self.refused = self.full = False
-        self.received = self.chunk = 0
+        self.received = 0
         self.completed: list[Wired] = []
         self.parser = httptools.HttpRequestParser(self)
         self.deadline = hub.now + limits.IDLE_SECONDS
@@ -137,8 +143,7 @@ class Connection(asyncio.Protocol):
         if wired is not None:
             self.take(wired)
             return
-        self.chunk = len(data)
-        self.received += self.chunk
+        self.received += len(data)
         self.feed(data)
         if self.in_head and self.received > MAX_HEADERS:
             self.refuse(431, _TOO_LARGE)
@@ -147,7 +152,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
         if self.completed:
             is_whole = is_idle and len(self.completed) == 1 and not self.receiving
-            if is_whole and self.chunk <= limits.MAX_CACHED and not self.refused:
+            if is_whole and len(data) <= limits.MAX_CACHED and not self.refused:
                 self.hub.cache(data, self.completed[0])
             self.completed.clear()
 
@@ -180,26 +185,27 @@ class Connection(asyncio.Protocol):
         self.deadline = self.hub.now + limits.SLOW_SECONDS
         self.url = self.body = b""
         self.headers: dict[str, str] = {}
-        self.size = 0
+        self.size = 0  # of target and headers
 
     def on_url(self, url: bytes) -> None:
         self.url += url
+        self.size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.in_head:  # a trailer is not a header
             key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
             headers = self.headers
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
+            self.size += len(key) + len(text)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
         headers = self.headers
         if "transfer-encoding" in headers and headers["transfer-encoding"].lower() != "chunked":
             self.refuse(400, "the only Transfer-Encoding that is read is chunked")
-        if self.received + self.chunk > MAX_HEADERS:  # of which all may be body, or a part
-            parts = (self.url, *headers, *headers.values())
-            if sum(map(len, parts)) > MAX_HEADERS:
-                self.refuse(431, _TOO_LARGE)
+        if self.size > MAX_HEADERS:
+            self.refuse(431, _TOO_LARGE)
+        self.size = 0  # of the body, from now on
         length = headers.get("content-length")
         if length and len(length) > 7 and int(length) > limits.MAX_UPLOAD:  # few are long
             self.refuse(413, f"{_LONG_BODY}, and Content-Length is {length}")
@@ -299,8 +305,8 @@ class Connection(asyncio.Protocol):
         if broken in ("reset", "empty"):
             if broken == "reset":  # which closing a socket sends that does not linger
                 linger = struct.pack("ii", 1, 0)
-                connection = self.transport.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                raw = self.transport.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.refused = True
             self.waiting.clear()
             self.transport.abort()

@@ -136,10 +136,9 @@ class _Running(Hub):
     """A server that listens, in a thread of its own, from when it is made to its `stop`."""
 
     def __init__(self, server: MockServer, listener: socket.socket) -> None:
-        super().__init__(_new_event_loop())
+        super().__init__(_new_event_loop(), is_shared=server.mock.store.shared)
         self._server = server
         self._listener = listener
-        self._is_shared = server.mock.store.shared
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="mockbm", daemon=True)
         self._thread.start()
@@ -180,11 +179,6 @@ class _Running(Hub):
                 connection.answering.cancel()
             connection.transport.abort()
         await asyncio.sleep(0)  # what `abort` has scheduled comes first
-
-    # What connections call.
-
-    def may_wait(self, request: Request) -> bool:
-        return self._is_shared or request.path.startswith(ADMIN_PREFIX)
 
     def answer(self, request: Request, peer: Any) -> Answer:
         try:
@@ -227,13 +221,6 @@ class _Running(Hub):
         parts, status, fields = run_wsgi_app(server.app, builder.get_environ(), buffered=True)
         fields.remove("Content-Length")
         return Answer(int(status[:3]), tuple(fields), b"".join(parts))
-
-    def drop(self, answer: Answer) -> None:
-        """Have the journal say of an answer that it is not sent."""
-        if answer.unsent and self._is_shared:
-            self.pool.submit(answer.unsent)
-        elif answer.unsent:
-            answer.unsent()
 
 
 def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
