@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis, exceptions
 from redis_server import RedisServer
+from test_watch import until
 from werkzeug.test import TestResponse
 
 from mockbm import create_app
@@ -289,6 +290,27 @@ def test_who_is_too_slow_writes_nothing(
         assert "took too long; another request came first" in slow.result().text
     assert [entry["number"] for entry in requests_of(second)] == [1]
     assert admin(second, "GET", "/scenario").get_json()["run"]["faults"] == [1]
+
+
+def test_who_has_waited_longest_comes_next(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that wait for one session get it in their order."""
+    app, database = create_app(state=redis.url), Redis.from_url(redis.url)
+    pause = Pause(monkeypatch, Session, "judge", before=False)
+
+    def waiting() -> int:
+        return [client["cmd"] for client in database.client_list()].count("blpop")
+
+    with threads() as start:
+        start(ask, app)
+        pause.wait()
+        for number in (1, 2, 3):
+            start(app.test_client().get, f"/api/releases?key={KEY}&releaseId={number}")
+            until(lambda number=number: waiting() == number)  # type: ignore[misc]
+        pause.go_on()
+    parameters = [entry["parameters"].get("releaseId") for entry in requests_of(app)]
+    assert parameters == [None, "1", "2", "3"]
 
 
 def test_a_flush_at_any_moment_is_no_500(
