@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -214,10 +215,7 @@ def import_(
       curl -s -H "X-ApiKey: $KEY" https://buildmaster.example/api/releases/builds > builds.json
       mockbm import releases.json builds.json --anonymize --output scenarios/ours.yaml
     """
-
-    def tell(what: str) -> None:
-        click.echo(what, err=True)
-
+    tell = partial(click.echo, err=True)
     answers = ((file.name, file.read()) for file in files)
     try:
         values = imported(answers, anonymize=anonymize, prefer=prefer, tell=tell)
