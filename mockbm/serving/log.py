@@ -55,6 +55,7 @@ class Log(logging.Handler):
                 self._fd = sys.stderr.fileno()
         self._writer = threading.Thread(target=self._run, name="mockbm log", daemon=True)
         self._writer.start()
+        self._before = messages.propagate, messages.level
         messages.propagate = False
         messages.addHandler(self)
         messages.setLevel(logging.INFO if self._fd >= 0 else logging.CRITICAL + 1)
@@ -87,6 +88,8 @@ class Log(logging.Handler):
         self._has_more.set()
         self._writer.join(PATIENCE)
         messages.removeHandler(self)
+        messages.propagate, level = self._before
+        messages.setLevel(level)
         super().close()
 
     def _write_json(self, entry: dict[str, Any]) -> None:
