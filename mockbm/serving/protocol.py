@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self.answering: asyncio.TimerHandle | asyncio.Future[Answer] | None = None
         self.paused = self.half_closed = self.receiving = self.in_head = False
         self.continue_owed = self.refused = self.full = False
-        self.received = 0
+        self.received = self.chunk = 0
         self.completed: list[Wired] = []
         self.parser = httptools.HttpRequestParser(self)
         self.deadline = hub.now + limits.IDLE_SECONDS
@@ -143,7 +143,8 @@ class Connection(asyncio.Protocol):
         if wired is not None:
             self.take(wired)
             return
-        self.received += len(data)
+        self.chunk = len(data)
+        self.received += self.chunk
         self.feed(data)
         if self.in_head and self.received > MAX_HEADERS:
             self.refuse(431, _TOO_LARGE)
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
         if self.completed:
             is_whole = is_idle and len(self.completed) == 1 and not self.receiving
-            if is_whole and len(data) <= limits.MAX_CACHED and not self.refused:
+            if is_whole and self.chunk <= limits.MAX_CACHED and not self.refused:
                 self.hub.cache(data, self.completed[0])
             self.completed.clear()
 
@@ -185,27 +186,26 @@ class Connection(asyncio.Protocol):
         self.deadline = self.hub.now + limits.SLOW_SECONDS
         self.url = self.body = b""
         self.headers: dict[str, str] = {}
-        self.size = 0  # of target and headers
+        self.size = 0
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        self.size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.in_head:  # a trailer is not a header
             key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
             headers = self.headers
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
-            self.size += len(key) + len(text)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
         headers = self.headers
         if "transfer-encoding" in headers and headers["transfer-encoding"].lower() != "chunked":
             self.refuse(400, "the only Transfer-Encoding that is read is chunked")
-        if self.size > MAX_HEADERS:
-            self.refuse(431, _TOO_LARGE)
-        self.size = 0  # of the body, from now on
+        if self.received + self.chunk > MAX_HEADERS:  # of which all may be body, or a part
+            parts = (self.url, *headers, *headers.values())
+            if sum(map(len, parts)) > MAX_HEADERS:
+                self.refuse(431, _TOO_LARGE)
         length = headers.get("content-length")
         if length and len(length) > 7 and int(length) > limits.MAX_UPLOAD:  # few are long
             self.refuse(413, f"{_LONG_BODY}, and Content-Length is {length}")
