@@ -17,7 +17,7 @@ from .core.fields import MAX_DEPTH, Row
 from .core.kind import Kind
 from .core.scenario import ORDERS, RELEASES
 from .endpoints import KINDS, LISTS
-from .endpoints._references import DEFAULT_CREATED_ON
+from .endpoints._records import DEFAULT_CREATED_ON
 from .files.directory import inline_scenario
 
 _IN_FILE = ("applications", "releases", "builds", "deployments")

@@ -6,6 +6,7 @@ scenario files. A new module is found without being listed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -19,11 +20,15 @@ _MODULES = [
     if not found.name.startswith("_")
 ]
 
+_ENTRIES = [entry for module in _MODULES for entry in module.ENDPOINTS]
+_OLDER = [  # the paths from the time when builds were called packages [F]
+    replace(entry, path=entry.path.replace("/builds", "/packages"))
+    for entry in _ENTRIES
+    if "/builds" in entry.path
+]
+
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
-    sorted(
-        (entry for module in _MODULES for entry in module.ENDPOINTS),
-        key=lambda entry: (entry.path != "/api/releases", entry.path),
-    )
+    sorted((*_ENTRIES, *_OLDER), key=lambda entry: (entry.path != "/api/releases", entry.path))
 )
 """All entries of the table, by their paths, Get Releases first."""
 
@@ -33,7 +38,7 @@ KINDS: dict[str, Kind] = {entry.kind.name: entry.kind for entry in ENDPOINTS if 
 LISTS: dict[str, Endpoint] = {
     entry.kind.name: entry
     for entry in ENDPOINTS
-    if entry.kind and entry.answer and entry.answer.many and "/packages" not in entry.path
+    if entry.kind and entry.answer and entry.answer.many and entry not in _OLDER
 }
 """The endpoint that lists the records of each kind, by the kind's name."""
 

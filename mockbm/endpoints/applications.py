@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from marshmallow import fields, post_dump, validate
+from marshmallow import fields, validate
 
 from ..core.endpoint import Endpoint, Result
 from ..core.fields import Choice, Flag, Integer, NamedSchema, Row, Text, write_json
@@ -13,7 +12,8 @@ from ..core.json_schema import about
 from ..core.kind import Kind, World
 from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ._references import NoParameters, RecordSchema, extra_field, rows
+from ._calls import NoParameters, Values, listing, rows
+from ._records import RecordSchema, extra_field
 
 
 class ApplicationInfoSchema(RecordSchema):
@@ -21,8 +21,13 @@ class ApplicationInfoSchema(RecordSchema):
 
     NAME = "applications"
     error_messages = {"type": "expected an application, as in `- {id: 1, name: TaxCalculator}`"}  # noqa: RUF012
+    DEFAULTS = {  # noqa: RUF012
+        "active": True,
+        "buildNumberScheme": "Sequential",
+        "releaseUsage": "Required",
+        "allowIssues": False,
+    }
 
-    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
     name = Text(required=True, metadata=about("The name."))
     active = Flag(metadata=about("Whether it is in use.", left_out="true"))
     groupName = Text(metadata=about("The name of its group."))
@@ -30,13 +35,6 @@ class ApplicationInfoSchema(RecordSchema):
     releaseUsage = Text(metadata=about("Whether builds need a release.", left_out="Required"))
     allowIssues = Flag(metadata=about("Whether it has issues.", left_out="false"))
     extra = extra_field()
-
-
-def completed(applications: Sequence[Row], _world: World) -> Iterator[Row]:
-    """Applications as loaded, with the default of everything that was left out."""
-    defaults = {"active": True, "buildNumberScheme": "Sequential", "releaseUsage": "Required"}
-    for application in applications:
-        yield {**defaults, "allowIssues": False, **application}
 
 
 def implied(world: World) -> list[Row]:
@@ -56,7 +54,7 @@ APPLICATION = Kind(
     noun="application",
     schema=ApplicationInfoSchema,
     filters={"applicationId": "id", "applicationName": "name"},
-    complete=completed,
+    complete=lambda applications, _: map(ApplicationInfoSchema.completed, applications),
     implied=implied,
 )
 
@@ -90,20 +88,11 @@ class NativeSchema(NamedSchema):
     ApplicationGroup_Id = Integer()
     ApplicationGroup_Name = Text()
 
-    @post_dump
-    def drop_nulls(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value is not None}
-
 
 class ExtendedSchema(NamedSchema):
     """What Applications_GetApplication answered until 2023 [F]."""
 
     Applications_Extended = fields.Nested(NativeSchema(many=True), required=True)
-
-
-def list_applications(session: Session, _values: Mapping[str, Any]) -> Result:
-    """List Applications [V]."""
-    return Result.of(session.table("applications").select({}))
 
 
 def _native(session: Session, application: Row) -> Row:
@@ -127,7 +116,7 @@ def _groups(session: Session) -> list[str]:
     return sorted(found)
 
 
-def get_applications(session: Session, values: Mapping[str, Any]) -> Result:
+def get_applications(session: Session, values: Values) -> Result:
     """Applications_GetApplications: in the order of their ids, inactive ones only if wanted [F]."""
     with_inactive = values.get("IncludeInactive_Indicator") == "y"
     found = sorted(rows(session, "applications", {}), key=lambda row: int(row["id"]))
@@ -138,7 +127,7 @@ def get_applications(session: Session, values: Mapping[str, Any]) -> Result:
     return Result(body, why, ids=tuple(row["id"] for row in found))
 
 
-def get_application(session: Session, values: Mapping[str, Any]) -> Result:
+def get_application(session: Session, values: Values) -> Result:
     """Applications_GetApplication: by id or name; null where there is none [D]."""
     names = {"Application_Id": "applicationId", "Application_Name": "applicationName"}
     filters = {names[name]: value for name, value in values.items()}
@@ -163,14 +152,7 @@ OPTIONS: dict[str, fields.Field[Any]] = {
 }
 
 ENDPOINTS = (
-    Endpoint(
-        "/api/applications/list",
-        list_applications,
-        parameters=NoParameters(),
-        kind=APPLICATION,
-        summary="List Applications",
-        answer=ApplicationInfoSchema(many=True),
-    ),
+    listing("/api/applications/list", APPLICATION, NoParameters(), "List Applications"),
     Endpoint(
         "/api/json/applications_getapplications",
         get_applications,

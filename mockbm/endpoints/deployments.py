@@ -13,46 +13,22 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from ..core.endpoint import Endpoint, Result
+from ..core.endpoint import Result
 from ..core.errors import quoted, suggest
-from ..core.fields import (
-    After,
-    Choice,
-    Date,
-    Field,
-    Flag,
-    Integer,
-    NamedSchema,
-    Row,
-    Text,
-)
+from ..core.fields import After, Choice, Date, Field, Flag, Integer, NamedSchema, Row, Text
 from ..core.json_schema import JsonSchema, Place, about
 from ..core.kind import Kind, World
-from ..core.parameters import ParameterSchema
 from ..core.session import Session
 from ..core.times import moment, outgoing
-from ._references import (
-    APPLICATION,
-    BUILD,
-    BY_API,
+from . import _calls as calls
+from ._calls import Values
+from ._records import (
     DEFAULT_CREATED_ON,
     DEFAULT_STAGES,
-    OLDER_PARAMETERS,
-    RELEASE,
-    BuildCall,
     RecordSchema,
-    about_whole,
-    also_of_packages,
-    as_object,
     extra_field,
-    find_build,
-    now,
-    pipelines_of,
+    inherited,
     place_of,
-    refuse,
-    reject,
-    rows,
-    stages_of,
     unknown,
 )
 from .builds import completed as complete_builds
@@ -68,9 +44,10 @@ class DeploymentSchema(RecordSchema):
 
     NAME = "deployments"
     OLDER = {"packageId": "buildId", "packageNumber": "buildNumber"}  # noqa: RUF012
+    # Where they are null, the last two are written [V].
+    DEFAULTS = RecordSchema.DEFAULTS | {"status": "succeeded", "plan": None, "ended": None}
     error_messages = {"type": "expected a deployment, as in `- {id: 21, buildId: 6}`"}  # noqa: RUF012
 
-    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
     plan = Text(
         allow_none=True,
         metadata=about(
@@ -106,7 +83,7 @@ class DeploymentSchema(RecordSchema):
 
 
 OF_BUILD = {
-    **{name: name for name in (*APPLICATION, *RELEASE, "releaseName", "pipelineName")},
+    **{name: name for name in (*calls.FilterSchema._declared_fields, "pipelineName")},
     "buildNumber": "number",
 }
 """Properties of a deployment that are those of its build."""
@@ -114,7 +91,7 @@ OF_BUILD = {
 
 def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
     """What is wrong with the deployments of a file: a build or a stage that is not there."""
-    problems: dict[Any, Any] = {**unknown(deployments, world, "builds", *BUILD)}
+    problems: dict[Any, Any] = {**unknown(deployments, world, "builds")}
     pipelines = world.get("pipelines", {})
     stages = [stage for each in pipelines.values() for stage in each] or DEFAULT_STAGES
     settings = world.get("settings", {}).get("deployments", {})
@@ -132,16 +109,11 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
     worked = {_work(deployment) for deployment in deployments if deployment.get("plan")}
     for deployment in deployments:
         build = builds.get(deployment.get("buildId"), {})
-        full = {name: build[of] for name, of in OF_BUILD.items() if of in build} | deployment
-        full.setdefault("status", "succeeded")
-        full.setdefault("createdBy", "SYSTEM")
-        full.setdefault("createdOn", DEFAULT_CREATED_ON)
+        full = DeploymentSchema.completed(inherited(build, OF_BUILD) | deployment)
         full.setdefault("started", full["createdOn"])
-        for name in ("plan", "ended"):
-            full.setdefault(name, None)  # which are written where they are null [V]
         # One without a plan is the parent of one that has one, or does its work itself.
         full["isChild"] = full["plan"] is not None or _work(deployment) not in worked
-        yield DeploymentSchema.with_older_names(full)
+        yield full
 
 
 def _work(deployment: Row) -> tuple[Any, ...]:
@@ -190,82 +162,61 @@ DEFAULTS: dict[str, Any] = SettingsSchema().load({})
 """How deployments go on where a scenario does not say."""
 
 
-class DeploymentFilters(ParameterSchema):
+class DeploymentFilters(calls.OfBuild):
     """The filters of deployments [V]."""
 
-    ALIASES = OLDER_PARAMETERS
-    GROUPS = (APPLICATION, (*RELEASE, "releaseName"), BUILD, ("environmentId", "environmentName"))
+    GROUPS = (*calls.OfBuild.GROUPS, ("environmentId", "environmentName"))
 
-    applicationId = Integer(metadata=about("The id of the application."))
-    applicationName = Text(metadata=about_whole("name of the application"))
-    releaseId = Integer(metadata=about("The id of the release."))
-    releaseNumber = Text(metadata=about_whole("number of the release"))
-    releaseName = Text(metadata=about_whole("name of the release"))
-    buildId = Integer(metadata=about("The id of the build."))
-    buildNumber = Text(metadata=about_whole("number of the build"))
     deploymentId = Integer(metadata=about("The id of the deployment."))
-    pipelineName = Text(metadata=about_whole("name of the pipeline"))
-    pipelineStageName = Text(metadata=about_whole("name of the stage"))
+    pipelineName = calls.whole("name of the pipeline")
+    pipelineStageName = calls.whole("name of the stage")
     environmentId = Integer(metadata=about("The id of the environment."))
-    environmentName = Text(metadata=about_whole("name of the environment"))
+    environmentName = calls.whole("name of the environment")
     status = Choice(*STATUSES, any_case=True, metadata=about("The status of the deployment."))
 
 
-class DeployCall(BuildCall):
+class DeployCall(calls.BuildCall):
     """The parameters of Deploy Build [V]."""
 
     toStage = Text(metadata=about("The stage.", left_out="the next one"))
-    force = Flag(
-        any_case=True,
-        metadata=about("Whether a rejected build is deployed, too."),
-    )
+    force = Flag(any_case=True, metadata=about("Whether a rejected build is deployed, too."))
     startTime = Text(metadata=about("When to start; it has no effect."))
 
 
-def get_deployments(session: Session, filters: Mapping[str, Any]) -> Result:
+def get_deployments(session: Session, filters: Values) -> Result:
     """Get Deployments [V]; what it shows goes on by one step, where calls decide that [D]."""
     only = {} if "deploymentId" in filters else {"isChild": True}
     found = session.table("deployments").select({**only, **filters})
     result = Result.of(found)
     for id_ in sorted(found.ids):  # the older one is in its stage first
         row = session.table("deployments").get(id_)
-        if row is not None and row["status"] in UNFINISHED:
-            _count_look(session, row)
+        if row is None or row["status"] not in UNFINISHED:
+            continue
+        kind, amount = _settings(session)[row["status"]]
+        looks = row.get("looks", 0) + 1
+        if kind == "calls" and looks >= amount:
+            _step(session, row, calls.now(session))
+        elif kind == "calls":
+            _change(session, row, looks=looks)
     return result
-
-
-def _count_look(session: Session, row: Row) -> None:
-    """Count a call that shows a deployment, which goes on after enough of them."""
-    kind, amount = _settings(session)[row["status"]]
-    looks = row.get("looks", 0) + 1
-    if kind != "calls":
-        return
-    if looks >= amount:
-        _step(session, row, now(session))
-        return
-    for each in (row, session.table("deployments").get(row.get("partner", 0))):
-        if each is not None:
-            session.put("deployments", each | {"looks": looks})
 
 
 def advance(session: Session) -> None:
     """Let deployments go on whose time has come by the session's clock."""
-    settings = _settings(session)
     for status in UNFINISHED:
-        kind, seconds = settings[status]
+        kind, seconds = _settings(session)[status]
         if kind != "seconds":
             continue
-        due = [
-            (
-                moment(str(row.get("since", row["createdOn"]))) + timedelta(seconds=seconds),
-                row["id"],
-            )
-            for row in rows(session, "deployments", {"isChild": True, "status": status})
-        ]
-        for when, id_ in sorted(due):
-            row = session.table("deployments").get(id_)
-            if row is not None and when <= session.clock.now():
+        waiting = calls.rows(session, "deployments", {"isChild": True, "status": status})
+        for row in sorted(waiting, key=lambda row: (_since(row), row["id"])):
+            when = moment(_since(row)) + timedelta(seconds=seconds)
+            if when <= session.clock.now():
                 _step(session, row, outgoing(when))
+
+
+def _since(row: Row) -> str:
+    """When a deployment began to have its status."""
+    return str(row.get("since", row["createdOn"]))
 
 
 def _settings(session: Session) -> dict[str, Any]:
@@ -273,19 +224,22 @@ def _settings(session: Session) -> dict[str, Any]:
     return settings
 
 
-def _step(session: Session, row: Row, when: str) -> None:
-    """Let a deployment, and its parent or child, go on to the next status."""
-    status = "executing"
-    if row["status"] == "executing":
-        results = _settings(session).get("result", {})
-        status = results.get(row.get("pipelineStageName"), results.get("", "succeeded"))
-    ended = {} if status == "executing" else {"ended": when}
-    partner = session.table("deployments").get(row.get("partner", 0))
-    for each in (row, partner):
+def _change(session: Session, row: Row, **changes: Any) -> None:
+    """Change a deployment, and its parent or child."""
+    for each in (row, session.table("deployments").get(row.get("partner", 0))):
         if each is not None:
-            later = each | {"status": status, "looks": 0, "since": when, **ended}
-            session.put("deployments", later)
-    if status in ("succeeded", "warned"):
+            session.put("deployments", each | changes)
+
+
+def _step(session: Session, row: Row, when: str) -> None:
+    """Let a deployment go on to the next status."""
+    if row["status"] == "pending":
+        _change(session, row, status="executing", looks=0, since=when)
+        return
+    results = _settings(session).get("result", {})
+    status = results.get(row.get("pipelineStageName"), results.get("", "succeeded"))
+    _change(session, row, status=status, ended=when)
+    if status != "failed":
         _enter_stage(session, row)
 
 
@@ -295,7 +249,7 @@ def _enter_stage(session: Session, deployment: Row) -> None:
     stage = deployment.get("pipelineStageName")
     if build is None or stage is None:
         return
-    stages = stages_of(pipelines_of(session), build.get("pipelineName"))
+    stages = calls.stages(session, build)
     if place_of(stages, stage) >= place_of(stages, build.get("furthestStage")):
         build["furthestStage"] = stage
     is_last = place_of(stages, stage) == len(stages) - 1
@@ -307,75 +261,66 @@ def _enter_stage(session: Session, deployment: Row) -> None:
     if release is None:
         return
     there = {"releaseId": release["id"], "furthestStage": stage, "status": "active"}
-    for other in [*rows(session, "builds", there)]:
+    for other in [*calls.rows(session, "builds", there)]:
         if other["id"] < build["id"]:
-            reject(session, other, "SYSTEM")
+            calls.reject(session, other, "SYSTEM")
     if is_last and release["status"] == "active":  # it may be canceled meanwhile
         release["status"] = "deployed"
     note_build(session, release, build)
 
 
-def deploy_build(session: Session, values: Mapping[str, Any]) -> Result:
-    """Deploy Build [V]: to the next stage of its pipeline, or to the one that is named."""
-    build = find_build(session, values)
+def deploy_build(session: Session, values: Values) -> Result:
+    """To the next stage of its pipeline, or to the one that is named."""
+    build = calls.find_build(session, values)
     name = "buildId" if "buildId" in values else "buildNumber"
     if build["status"] == "rejected" and not values.get("force"):
-        raise refuse(name, "the build is rejected; add force: true to deploy it all the same")
+        raise calls.refuse(name, "the build is rejected; add force: true to deploy it all the same")
     release = session.table("releases").get(build.get("releaseId", 0))
     if release is not None and release["status"] == "canceled":
-        raise refuse(name, f"release {release['number']} is canceled; restore it first")
-    stages = stages_of(pipelines_of(session), build.get("pipelineName"))
-    at = place_of(stages, build.get("furthestStage")) + 1
-    stage = values.get("toStage")
-    if stage is None and at >= len(stages):
-        raise refuse(name, f"the build is in its last stage, {stages[-1]}; name one with toStage")
-    if stage is None:
-        stage = stages[at]
-    elif stage.casefold() not in {each.casefold(): each for each in stages}:
-        pipeline = build.get("pipelineName")
-        what = f"pipeline {pipeline} has no stage {quoted(stage)}; {suggest(stage, stages)}"
-        raise refuse("toStage", what)
-    else:
-        stage = next(each for each in stages if each.casefold() == stage.casefold())
+        raise calls.refuse(name, f"release {release['number']} is canceled; restore it first")
+    stage = _next_stage(session, build, values.get("toStage"), name)
     id_ = session.table("deployments").highest_id + 1
     common = {
-        **{of: build[name] for of, name in OF_BUILD.items() if name in build},
+        **inherited(build, OF_BUILD),
         "buildId": build["id"],
         "status": "pending",
         "pipelineStageName": stage,
-        "createdOn": now(session),
+        "createdOn": calls.now(session),
     }
-    parent = {"id": id_, "createdBy": BY_API, "partner": id_ + 1, **common}
-    child = {"id": id_ + 1, "createdBy": "SYSTEM", "partner": id_, **common}
-    child["plan"] = f"Deploy to {stage}"
+    parent = {"id": id_, "createdBy": calls.BY_API, "partner": id_ + 1, **common}
+    child = {"id": id_ + 1, "plan": f"Deploy to {stage}", "partner": id_, **common}
     for row in completed([parent, child], {}):
         session.put("deployments", row)
-    result = as_object(session, "deployments", parent)
+    result = calls.as_object(session, "deployments", parent)
     if session.scenario.options.get("deployAnswer") == "array":
         return replace(result, body=b"[" + result.body + b"]")
     return result
 
 
-DEPLOYMENT_KIND = Kind(
+def _next_stage(session: Session, build: Row, wanted: str | None, name: str) -> str:
+    """The stage to which a build is deployed, in any case of letters.
+
+    name: of the parameter that names the build.
+    """
+    stages = calls.stages(session, build)
+    if wanted is None:
+        later = stages[place_of(stages, build.get("furthestStage")) + 1 :]
+        if not later:
+            what = f"the build is in its last stage, {stages[-1]}; name one with toStage"
+            raise calls.refuse(name, what)
+        return later[0]
+    for stage in stages:
+        if stage.casefold() == wanted.casefold():
+            return stage
+    what = f"pipeline {build.get('pipelineName')} has no stage {quoted(wanted)}"
+    raise calls.refuse("toStage", f"{what}; {suggest(wanted, stages)}")
+
+
+DEPLOYMENT = Kind(
     name="deployments",
     noun="deployment",
     schema=DeploymentSchema,
-    filters={
-        "applicationId": "applicationId",
-        "applicationName": "applicationName",
-        "releaseId": "releaseId",
-        "releaseNumber": "releaseNumber",
-        "releaseName": "releaseName",
-        "buildId": "buildId",
-        "buildNumber": "buildNumber",
-        "deploymentId": "id",
-        "pipelineName": "pipelineName",
-        "pipelineStageName": "pipelineStageName",
-        "environmentId": "environmentId",
-        "environmentName": "environmentName",
-        "status": "status",
-        "isChild": "isChild",
-    },
+    filters=calls.filters_of("deployment", DeploymentFilters) | {"isChild": "isChild"},
     internal=("isChild",),
     complete=completed,
     check=check,
@@ -429,24 +374,20 @@ OPTIONS: dict[str, fields.Field[Any]] = {
     ),
 }
 
-ENDPOINTS = also_of_packages(
-    Endpoint(
+ENDPOINTS = (
+    calls.listing(
         "/api/releases/builds/deployments",
+        DEPLOYMENT,
+        DeploymentFilters(),
+        "Get Deployments",
         get_deployments,
-        parameters=DeploymentFilters(),
-        kind=DEPLOYMENT_KIND,
-        summary="Get Deployments",
-        answer=DeploymentSchema(many=True),
     ),
-    Endpoint(
-        "/api/releases/builds/deploy",
+    calls.call(
+        "builds/deploy",
+        DEPLOYMENT,
+        DeployCall(),
         deploy_build,
-        parameters=DeployCall(),
-        kind=DEPLOYMENT_KIND,
-        summary="Deploy Build",
-        methods=("POST", "PUT"),
-        changes=True,
-        answer=DeploymentSchema(),
-        others=(DeploymentSchema(many=True),),
+        DeploymentSchema(),
+        DeploymentSchema(many=True),
     ),
 )

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from marshmallow import fields
 
 from ..core.endpoint import Endpoint, Result
 from ..core.fields import NamedSchema, Text, write_json
 from ..core.session import Session
-from ._references import NoParameters
-
-HEALTH: dict[str, Any] = {
-    "applicationName": "BuildMaster",
-    "databaseStatus": "OK",
-    "databaseStatusDetails": None,
-    "extensionsInstalled": {},
-    "instanceName": None,
-    "licenseStatus": "OK",
-    "licenseStatusDetail": None,
-    "versionNumber": "2024.1.0.1",
-    "releaseNumber": "2024.1.0",
-    "serviceStatus": "OK",
-    "serviceStatusDetail": None,
-}
-"""What a healthy instance answers; nulls are written [V]."""
+from ._calls import NoParameters, Values
 
 
 class BuildMasterHealthSchema(NamedSchema):
-    """BuildMasterHealth."""
+    """BuildMasterHealth, with what a healthy instance answers; nulls are written [V]."""
 
-    applicationName = Text(required=True)
-    databaseStatus = Text(required=True)
-    databaseStatusDetails = fields.String(allow_none=True)
-    extensionsInstalled = fields.Dict()
-    instanceName = fields.String(allow_none=True)
-    licenseStatus = Text(required=True)
-    licenseStatusDetail = fields.String(allow_none=True)
-    versionNumber = Text(required=True)
-    releaseNumber = Text(required=True)
-    serviceStatus = Text(required=True)
-    serviceStatusDetail = fields.String(allow_none=True)
+    applicationName = Text(required=True, dump_default="BuildMaster")
+    databaseStatus = Text(required=True, dump_default="OK")
+    databaseStatusDetails = fields.String(allow_none=True, dump_default=None)
+    extensionsInstalled = fields.Dict(dump_default={})
+    instanceName = fields.String(allow_none=True, dump_default=None)
+    licenseStatus = Text(required=True, dump_default="OK")
+    licenseStatusDetail = fields.String(allow_none=True, dump_default=None)
+    versionNumber = Text(required=True, dump_default="2024.1.0.1")
+    releaseNumber = Text(required=True, dump_default="2024.1.0")
+    serviceStatus = Text(required=True, dump_default="OK")
+    serviceStatusDetail = fields.String(allow_none=True, dump_default=None)
 
 
-def get_health(_session: Session, _values: Mapping[str, Any]) -> Result:
+def get_health(_session: Session, _values: Values) -> Result:
     """Health [V]."""
-    return Result(write_json(BuildMasterHealthSchema().dump(HEALTH)), "the instance is healthy")
+    return Result(write_json(BuildMasterHealthSchema().dump({})), "the instance is healthy")
 
 
 ENDPOINTS = (

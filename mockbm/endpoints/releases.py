@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from marshmallow import ValidationError, fields
 from marshmallow import validates_schema as validates
 
-from ..core.endpoint import Endpoint, Result
+from ..core.endpoint import Result
 from ..core.errors import quoted
-from ..core.fields import (
-    After,
-    Choice,
-    Date,
-    Flag,
-    Integer,
-    JsonList,
-    Row,
-    Text,
-)
+from ..core.fields import After, Choice, Date, Flag, Integer, JsonList, Row, Text
 from ..core.json_schema import JsonSchema, Place, about, is_one_of
 from ..core.kind import Kind, World
-from ..core.parameters import ParameterSchema
 from ..core.session import Session
-from ._references import (
-    APPLICATION,
-    BY_API,
-    DEFAULT_CREATED_ON,
-    CallSchema,
-    RecordSchema,
-    ReleaseCall,
-    about_whole,
-    as_object,
-    done,
-    extra_field,
-    find_application,
-    find_pipeline,
-    find_release,
-    now,
-    place_of,
-    refuse,
-    reject,
-    rows,
-    stages_of,
-)
+from . import _calls as calls
+from ._calls import Values
+from ._records import DEFAULT_CREATED_ON, RecordSchema, extra_field, place_of, stages_of
 
 STATUSES = ("active", "canceled", "deployed")
 
@@ -59,7 +32,7 @@ OLDER_NAMES = {
 """Properties that BuildMaster keeps for old clients, and the ones whose values they repeat."""
 
 _NOT_CANCELED = ("active", "deployed", None)
-
+_OF_CANCELED = {"canceledBy", "canceledOn"}
 
 _ALWAYS = (
     *("id", "number", "name", "sequence", "status", "createdBy", "createdOn"),
@@ -68,8 +41,7 @@ _ALWAYS = (
 """Properties that every release in an answer has."""
 
 
-def _about_older(name: str) -> dict[str, str]:
-    return about(f"An older name of {OLDER_NAMES[name]}, same value.")
+_OLDER = {n: about(f"An older name of {of}, same value.") for n, of in OLDER_NAMES.items()}
 
 
 class ReleaseSchema(RecordSchema):
@@ -77,10 +49,9 @@ class ReleaseSchema(RecordSchema):
 
     NAME = "releases"
     OLDER = OLDER_NAMES
-    PARTICULAR = frozenset(("canceledBy", "canceledOn", "changes"))
+    DEFAULTS = RecordSchema.DEFAULTS | {"status": "active"}
     error_messages = {"type": "expected a release, as in `- id: 1` with its other properties below"}  # noqa: RUF012
 
-    id = Integer(required=True, metadata=about("The id, which occurs once in a scenario."))
     number = Text(required=True, metadata=about("The number, which is text: 1.10 is not 1.1."))
     name = Text(metadata=about("The name.", left_out="the number"))
     sequence = Integer(metadata=about("Its place in the application.", left_out="the order of ids"))
@@ -100,12 +71,12 @@ class ReleaseSchema(RecordSchema):
     latestBuildId = Integer(metadata=about("The id of the latest build."))
     latestBuildNumber = Text(metadata=about("The number of the latest build."))
     deployables = JsonList(metadata=about("Its deployables, served as written.", left_out="[]"))
-    furthestPackageId = Integer(metadata=_about_older("furthestPackageId"))
-    furthestPackageNumber = Text(metadata=_about_older("furthestPackageNumber"))
-    latestPackageId = Integer(metadata=_about_older("latestPackageId"))
-    latestPackageNumber = Text(metadata=_about_older("latestPackageNumber"))
-    releaseName = Text(metadata=_about_older("releaseName"))
-    releaseNumber = Text(metadata=_about_older("releaseNumber"))
+    furthestPackageId = Integer(metadata=_OLDER["furthestPackageId"])
+    furthestPackageNumber = Text(metadata=_OLDER["furthestPackageNumber"])
+    latestPackageId = Integer(metadata=_OLDER["latestPackageId"])
+    latestPackageNumber = Text(metadata=_OLDER["latestPackageNumber"])
+    releaseName = Text(metadata=_OLDER["releaseName"])
+    releaseNumber = Text(metadata=_OLDER["releaseNumber"])
     extra = extra_field()
     absent = Flag(load_only=True, metadata=about("Whether it does not exist (yet, or any more)."))
     changes = fields.Nested(
@@ -124,7 +95,7 @@ class ReleaseSchema(RecordSchema):
     def problems(self, row: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
         problems = super().problems(row, original)
         if not self.partial and row.get("status", original.get("status")) in _NOT_CANCELED:
-            for name in {"canceledBy", "canceledOn"} & row.keys():
+            for name in _OF_CANCELED & row.keys():
                 problems[name] = ["only a release with status: canceled has this"]
         if not problems and "changes" in row:
             problems = self._impossible_changes(row)
@@ -136,8 +107,7 @@ class ReleaseSchema(RecordSchema):
         changes = release["changes"]
         if not required <= release.keys() or not all("after" in change for change in changes):
             return {}  # there are problems already, which every stage would only repeat
-        plain = {name: value for name, value in release.items() if name != "changes"}
-        stage = self.under_newer_names(plain)
+        stage = {name: value for name, value in release.items() if name != "changes"}
         before: dict[str, float] = {}
         for number, change in enumerate(changes):
             kind, amount = change["after"]
@@ -145,7 +115,7 @@ class ReleaseSchema(RecordSchema):
                 late = {"after": ["comes before the change above it; sort the changes"]}
                 return {"changes": {number: late}}
             before[kind] = amount
-            stage = changed(stage, self.under_newer_names(change))
+            stage = changed(self.under_newer_names(stage), self.under_newer_names(change))
             found: dict[Any, Any] = ReleaseSchema(many=True, exclude=("changes",)).validate([stage])
             if found:
                 return {"changes": {number: found[0]}}
@@ -182,9 +152,9 @@ class ChangeSchema(ReleaseSchema):
 
 def changed(release: Row, change: Row) -> Row:
     """A release after one of its changes."""
-    if change.get("status", "canceled") != "canceled":
-        release = {n: value for n, value in release.items() if not n.startswith("canceled")}
-    return {**release, **{name: value for name, value in change.items() if name != "after"}}
+    gone = _OF_CANCELED if change.get("status", "canceled") != "canceled" else ()
+    kept = {name: value for name, value in release.items() if name not in gone}
+    return kept | {name: value for name, value in change.items() if name != "after"}
 
 
 def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[Row]:
@@ -193,22 +163,15 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
     So two runs answer the same bytes. `sequence` counts among all of an application's releases; the
     furthest and the latest build follow from the builds of the world, where it has some.
     """
-    builds = _builds_of(world) if world and world.get("builds") else {}
+    builds = _builds_of(world or {})
     for release, sequence in zip(releases, _sequences(releases), strict=True):
-        full = dict(release)
+        full = {"name": release["number"], "sequence": sequence, "deployables": [], **release}
         for names, candidates in builds.get(release["id"], {}).items():
-            build = _named_build(release, names, candidates)
-            full.update(zip(names, (build["id"], build["number"]), strict=True) if build else ())
-        full.setdefault("name", full["number"])
-        full.setdefault("sequence", sequence)
-        full.setdefault("status", "active")
-        full.setdefault("createdBy", "SYSTEM")
-        full.setdefault("createdOn", DEFAULT_CREATED_ON)
-        if full["status"] == "canceled":
-            full.setdefault("canceledBy", "SYSTEM")
-            full.setdefault("canceledOn", full["createdOn"])
-        full.setdefault("deployables", [])
-        yield ReleaseSchema.with_older_names(full)
+            full |= _named(full, names, candidates) or {}
+        if full.get("status") == "canceled":
+            when = full.get("createdOn", DEFAULT_CREATED_ON)
+            full = {"canceledBy": "SYSTEM", "canceledOn": when} | full
+        yield ReleaseSchema.completed(full)
 
 
 _FURTHEST = ("furthestBuildId", "furthestBuildNumber")
@@ -218,16 +181,15 @@ _LATEST = ("latestBuildId", "latestBuildNumber")
 def _builds_of(world: World) -> dict[int, dict[tuple[str, str], Sequence[Row]]]:
     """The builds that may be the furthest and the latest of each release; the likeliest last."""
     builds: dict[int, list[Row]] = {}
-    for build in sorted(world["builds"], key=lambda build: int(build["id"])):
-        if "releaseId" in build:
-            builds.setdefault(build["releaseId"], []).append(build)
+    for build in sorted(world.get("builds", ()), key=itemgetter("id")):
+        builds.setdefault(build.get("releaseId"), []).append(build)
     pipelines = world.get("pipelines", {})
     return {
         release["id"]: {
             _FURTHEST: _furthest(mine, stages_of(pipelines, release.get("pipelineName"))),
             _LATEST: mine[-1:],
         }
-        for release in world["releases"]
+        for release in (world["releases"] if builds else ())
         if (mine := builds.get(release["id"]))
     }
 
@@ -241,12 +203,12 @@ def _furthest(builds: Sequence[Row], stages: Sequence[str]) -> Sequence[Row]:
     return [build for build in ranked if build.get("furthestStage") == furthest]
 
 
-def _named_build(release: Row, names: tuple[str, str], builds: Sequence[Row]) -> Row | None:
-    """The likeliest of these builds that has what a release says of it under these names."""
+def _named(release: Row, names: tuple[str, str], builds: Sequence[Row]) -> Row | None:
+    """What a release says of the likeliest of these builds that fits what it says already."""
     for build in reversed(builds):
-        own = (build["id"], build["number"])
-        if all(release.get(name, value) == value for name, value in zip(names, own, strict=True)):
-            return build
+        own = dict(zip(names, (build["id"], build["number"]), strict=True))
+        if all(release.get(name, value) == value for name, value in own.items()):
+            return own
     return None
 
 
@@ -255,20 +217,18 @@ def check(releases: Sequence[Row], world: World) -> dict[int, Any]:
 
     A build of which a release has id and number need not be in the file.
     """
-    if not world.get("builds"):
-        return {}
     problems: dict[int, Any] = {}
     builds, known = _builds_of(world), {build["id"] for build in world["builds"]}
     for index, release in enumerate(releases):
         for names, candidates in builds.get(release["id"], {}).items():
             is_elsewhere = {*names} <= release.keys() and release[names[0]] not in known
-            if not is_elsewhere and _named_build(release, names, candidates) is None:
-                likeliest = candidates[-1]["id"], candidates[-1]["number"]
-                for name, value in zip(names, likeliest, strict=True):
-                    if release.get(name, value) != value:
-                        what = f"{quoted(release[name])} contradicts the builds, of which it is"
-                        found = problems.setdefault(index, {})
-                        found[name] = [f"{what} {quoted(value)}; leave it out"]
+            if is_elsewhere or _named(release, names, candidates):
+                continue
+            for name, value in (_named({}, names, candidates) or {}).items():
+                if release.get(name, value) != value:
+                    what = f"{quoted(release[name])} contradicts the builds, of which it is"
+                    found = problems.setdefault(index, {})
+                    found[name] = [f"{what} {quoted(value)}; leave it out"]
     return problems
 
 
@@ -308,9 +268,7 @@ def sample_release(number: int, /, **changes: object) -> Row:
         "latestBuildId": number,
         "latestBuildNumber": "1",
     }
-    for older, name in OLDER_NAMES.items():
-        if changes.get(older) is not None:
-            release[name] = changes[older]
+    release |= {name: changes[n] for n, name in OLDER_NAMES.items() if changes.get(n) is not None}
     schema = ReleaseSchema(many=True)
     loaded: list[Row] = schema.load([release | changes])
     filled: Row = schema.dump(list(completed(loaded)))[0]
@@ -318,17 +276,10 @@ def sample_release(number: int, /, **changes: object) -> Row:
     return filled | kept
 
 
-class FilterSchema(ParameterSchema):
-    """The filters of one request [S], under the names of `FILTERS`."""
+class FilterSchema(calls.FilterSchema):
+    """The filters of releases [S]."""
 
-    GROUPS = (("applicationId", "applicationName"), ("releaseId", "releaseNumber", "releaseName"))
-
-    applicationId = Integer(metadata=about("The id of the application."))
-    applicationName = Text(metadata=about_whole("name of the application"))
-    releaseId = Integer(metadata=about("The id of the release."))
-    releaseNumber = Text(metadata=about_whole("number of the release"))
-    releaseName = Text(metadata=about_whole("name of the release"))
-    pipelineName = Text(metadata=about_whole("name of the pipeline"))
+    pipelineName = calls.whole("name of the pipeline")
     status = Choice(*STATUSES, any_case=True, metadata=about("The status of the release."))
 
     def unknown_name(self, name: str) -> str:
@@ -337,41 +288,22 @@ class FilterSchema(ParameterSchema):
         return super().unknown_name(name)
 
 
-FILTERS = {
-    "applicationId": "applicationId",
-    "applicationName": "applicationName",
-    "releaseId": "id",
-    "releaseNumber": "number",
-    "releaseName": "name",
-    "pipelineName": "pipelineName",
-    "status": "status",
-}
-"""Each filter and the release property that it selects by [S]."""
-
 RELEASE = Kind(
     name="releases",
     noun="release",
     schema=ReleaseSchema,
-    filters=FILTERS,
+    filters=calls.filters_of("release", FilterSchema),
     complete=completed,
     changed=changed,
     check=check,
-    derived=(
-        *("sequence", "furthestBuildId", "furthestBuildNumber", "latestBuildId"),
-        "latestBuildNumber",
-    ),
+    derived=("sequence", *_FURTHEST, *_LATEST),
 )
 
 
-def get_releases(session: Session, filters: Mapping[str, Any]) -> Result:
-    """Get Releases [S]: those that match every filter."""
-    return Result.of(session.table("releases").select(filters))
-
-
-class CreateRelease(CallSchema):
+class CreateRelease(calls.CallSchema):
     """The parameters of Create Release [V]."""
 
-    NEEDS = tuple((name,) for name in APPLICATION)
+    NEEDS = tuple((name,) for name in calls.APPLICATION)
 
     applicationId = Integer(metadata=about("The id of the application."))
     applicationName = Text(metadata=about("The name of the application; case is ignored."))
@@ -380,31 +312,31 @@ class CreateRelease(CallSchema):
     pipelineName = Text(required=True, metadata=about("The name of the pipeline."))
 
 
-def create_release(session: Session, values: Mapping[str, Any]) -> Result:
-    """Create Release [V]."""
-    application = find_application(session, values)
-    number, pipeline = values["releaseNumber"], find_pipeline(session, values["pipelineName"])
-    siblings = {"applicationId": application["id"]}
+def create_release(session: Session, values: Values) -> Result:
+    """A number occurs once in an application."""
+    application = calls.find_application(session, values)
+    number, id_ = values["releaseNumber"], application["id"]
+    pipeline = calls.find_pipeline(session, values["pipelineName"])
     table = session.table("releases")
-    if table.ids({**siblings, "releaseNumber": number}):
+    if table.ids({"applicationId": id_, "releaseNumber": number}):
         what = f"{application['name']} has a release {quoted(number)} already"
-        raise refuse("releaseNumber", what)
-    sequence = _last_sequence(session, application["id"]) + 1
-    session.memo["sequences"][application["id"]] = sequence
+        raise calls.refuse("releaseNumber", what)
+    sequence = _last_sequence(session, id_) + 1
+    session.memo["sequences"][id_] = sequence
     release = {
         "id": table.highest_id + 1,
         "number": number,
         "sequence": sequence,
         "name": values.get("releaseName", number),
-        "createdBy": BY_API,
-        "createdOn": now(session),
+        "createdBy": calls.BY_API,
+        "createdOn": calls.now(session),
         "pipelineName": pipeline,
-        "applicationId": application["id"],
+        "applicationId": id_,
         "applicationName": application["name"],
     }
     (full,) = completed([release])
     session.put("releases", full)
-    return as_object(session, "releases", full)
+    return calls.as_object(session, "releases", full)
 
 
 def _last_sequence(session: Session, application: int) -> int:
@@ -429,57 +361,31 @@ def _highest_sequences(releases: Iterable[Row]) -> dict[int, int]:
     return highest
 
 
-def cancel_release(session: Session, values: Mapping[str, Any]) -> Result:
-    """Cancel Release [V]; its active builds are rejected."""
-    release = find_release(session, values)
+def cancel_release(session: Session, values: Values) -> Result:
+    """Its active builds are rejected."""
+    release = calls.find_release(session, values)
     if release["status"] == "canceled":
-        return done(release, f"release {release['number']} is canceled already")
-    for build in [*rows(session, "builds", {"releaseId": release["id"], "status": "active"})]:
-        reject(session, build, BY_API)
-    canceled = {"status": "canceled", "canceledBy": BY_API, "canceledOn": now(session)}
-    session.put("releases", release | canceled)
-    return done(release, f"release {release['number']} is canceled")
+        return calls.done("release", release, "canceled already")
+    active = {"releaseId": release["id"], "status": "active"}
+    for build in [*calls.rows(session, "builds", active)]:
+        calls.reject(session, build, calls.BY_API)
+    by = {"canceledBy": calls.BY_API, "canceledOn": calls.now(session)}
+    session.put("releases", release | {"status": "canceled"} | by)
+    return calls.done("release", release, "canceled")
 
 
-def restore_release(session: Session, values: Mapping[str, Any]) -> Result:
-    """Restore Release [V]."""
-    release = find_release(session, values)
+def restore_release(session: Session, values: Values) -> Result:
+    """Its builds stay as they are."""
+    release = calls.find_release(session, values)
     if release["status"] == "active":
-        return done(release, f"release {release['number']} is active already")
+        return calls.done("release", release, "active already")
     session.put("releases", changed(release, {"status": "active"}))
-    return done(release, f"release {release['number']} is active")
+    return calls.done("release", release, "active")
 
 
 ENDPOINTS = (
-    Endpoint(
-        "/api/releases",
-        get_releases,
-        parameters=FilterSchema(),
-        kind=RELEASE,
-        summary="Get Releases",
-        counts=True,
-        answer=ReleaseSchema(many=True),
-    ),
-    Endpoint(
-        "/api/releases/create",
-        create_release,
-        parameters=CreateRelease(),
-        kind=RELEASE,
-        summary="Create Release",
-        methods=("POST", "PUT"),
-        changes=True,
-        answer=ReleaseSchema(),
-    ),
-    *(
-        Endpoint(
-            f"/api/releases/{name}",
-            run,
-            parameters=ReleaseCall(),
-            kind=RELEASE,
-            summary=f"{name.capitalize()} Release",
-            methods=("POST", "PUT"),
-            changes=True,
-        )
-        for name, run in (("cancel", cancel_release), ("restore", restore_release))
-    ),
+    calls.listing("/api/releases", RELEASE, FilterSchema(), "Get Releases", counts=True),
+    calls.call("create", RELEASE, CreateRelease(), create_release, ReleaseSchema()),
+    calls.call("cancel", RELEASE, calls.ReleaseCall(), cancel_release),
+    calls.call("restore", RELEASE, calls.ReleaseCall(), restore_release),
 )

@@ -16,7 +16,7 @@ from ..core.fields import Integer, Row, Text
 from ..core.mock import Mock
 from ..core.scenario import ORDERS
 from ..endpoints import KINDS, LISTS
-from ..endpoints._references import DEFAULT_CREATED_ON
+from ..endpoints._records import DEFAULT_CREATED_ON
 from .asking import Answer, Request
 
 _ID = Integer()

@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["mockbm", "yaml"]):
 
     from mockbm import ScenarioError, create_app
     from mockbm.core.faults import FaultSchema
-    from mockbm.endpoints.releases import FILTERS, ReleaseSchema
+    from mockbm.endpoints.releases import RELEASE, ReleaseSchema
     from mockbm.files.directory import ScenarioSchema, load_scenarios, shipped_scenarios
 
 LINE_END = re.compile(r"\r\n?|\n")
@@ -47,7 +47,7 @@ TYPES = (
     "",
 )
 WORDS = (
-    *(*ScenarioSchema().fields, *ReleaseSchema().fields, *FaultSchema().fields, *FILTERS),
+    *(*ScenarioSchema().fields, *ReleaseSchema().fields, *FaultSchema().fields, *RELEASE.filters),
     *("active", "canceled", "deployed", "2024-03-04", "now-3d", "3 calls", "null", "true", "-0"),
     *(
         "1.10",
