@@ -93,6 +93,8 @@ class Integer(Value[int]):
     _form = re.compile(r"(-?)0*([0-9]+)", re.ASCII)
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> int:
+        if type(value) is int and 0 <= value < 2**31:
+            return value
         if isinstance(value, str) and value.isdigit() and value.isascii() and len(value) < 10:
             return int(value)
         number = value.value if isinstance(value, Word) else value

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from marshmallow import ValidationError
 
 from ..core.errors import Problem, ScenarioError, quoted, suggest, without_positions
-from ..core.scenario import (
-    INLINE,
-    Scenario,
-    collector_paused,
-    make_scenario,
-)
+from ..core.scenario import INLINE, Scenario, collector_paused, make_scenario
 from ..endpoints import KINDS, ScenarioSchema
 from .document import Document, Progress, is_json, json_values
 
@@ -44,13 +39,6 @@ def scenario_files(directory: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
     return sorted(found, key=lambda path: (path.stem, path.suffix))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # reading it says why
-        return 0
 
 
 class Directory:
@@ -117,10 +105,8 @@ def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) ->
     try:
         loaded = ScenarioSchema().load(values)
         extended = loaded.get("extends")
-        if extended is None:
-            return make_scenario(INLINE, loaded, None, KINDS)
         base = (known or {}).get(extended)
-        if base is None:
+        if extended is not None and base is None:
             base = _Family(shipped_scenarios()).base(INLINE, extended, known or ())
         return make_scenario(INLINE, loaded, base, KINDS)
     except ValidationError as error:
@@ -138,14 +124,25 @@ class _Family:
 
     def __init__(self, directory: Path, progress: Progress | None = None) -> None:
         self.problems: list[Problem] = []
+        self.files: dict[str, Path] = {}  # those that can be scenarios, by name
         self._progress = progress
         self._sizes: dict[Path, int] = {}
-        self._bytes_done = 0
-        self.files: dict[str, Path] = {}  # those that can be scenarios, by name
+        self._parts: dict[Path, float] = {}  # of the sizes, what has been read
         self._open: list[str] = []
         self._made: dict[str, Scenario | None] = {}
         self._is_shipped = os.path.realpath(directory) == str(shipped_scenarios())
-        for path in self._paths(directory):
+        try:
+            paths = scenario_files(directory)
+        except OSError as error:
+            hint = "; give a directory of scenario files" * isinstance(error, NotADirectoryError)
+            self.problems.append(Problem("", 0, 0, f"{directory}", f"{error.strerror}{hint}"))
+            return
+        if not paths:
+            what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
+            self._complain(directory, "directory", what)
+        for path in paths:
+            with suppress(OSError):  # reading it says why
+                self._sizes[path] = path.stat().st_size
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.stem):
                 what = f"{quoted(path.stem)} cannot name a scenario; use letters, digits, '.', '_'"
                 self._complain(path, "name", f"{what} and '-'")
@@ -154,11 +151,6 @@ class _Family:
                 self._complain(path, "name", f"{other} is called {path.stem}, too; rename one")
             else:
                 self.files[path.stem] = path
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The names of the files that can be scenarios."""
-        return list(self.files)
 
     def problems_of(self, files: Collection[Path]) -> list[Problem]:
         """The problems of some files, and of those that were read since they extend them."""
@@ -170,20 +162,6 @@ class _Family:
 
     def _complain(self, path: Path, where: str, what: str) -> None:
         self.problems.append(Problem(str(path), 1, 1, where, what))
-
-    def _paths(self, directory: Path) -> list[Path]:
-        try:
-            files = scenario_files(directory)
-        except OSError as error:
-            hint = "; give a directory of scenario files" * isinstance(error, NotADirectoryError)
-            what = f"{error.strerror}{hint}"
-            self.problems.append(Problem("", 0, 0, f"{directory}", what))
-            return []
-        if not files:
-            what = f"holds no scenario files ({', '.join(f'*{suffix}' for suffix in SUFFIXES)})"
-            self._complain(directory, "directory", what)
-        self._sizes = dict(zip(files, map(_size, files), strict=True))
-        return files
 
     def scenario(self, name: str) -> Scenario | None:
         """The scenario of one file, or None where it has problems."""
@@ -207,7 +185,7 @@ class _Family:
         if len(self._open) > MAX_GENERATIONS:
             raise ValidationError({"extends": [_TOO_LONG]})
         shipped = self._shipped
-        in_shipped = shipped is not None and extended in shipped.names
+        in_shipped = shipped is not None and extended in shipped.files
         if extended in self.files and not (extended == name and in_shipped):
             if extended in self._open:
                 way = " extends ".join([*self._open[self._open.index(extended) :], extended])
@@ -218,12 +196,12 @@ class _Family:
             return found
         if shipped is not None and in_shipped:
             return shipped.scenario(extended)  # also of the same name: a file may build on that
-        known = sorted({*self.names, *(shipped.names if shipped else ()), *others} - {name})
+        known = sorted({*self.files, *(shipped.files if shipped else ()), *others} - {name})
         what = f"no scenario is called {quoted(extended)}; {suggest(extended, known)}"
         raise ValidationError({"extends": [what]})
 
     def _load(self, path: Path) -> Scenario | None:
-        progress = self._progress_of(path)
+        progress = partial(self._report, path)
         if is_json(path):
             try:
                 values = json_values(path)
@@ -245,8 +223,6 @@ class _Family:
             scenario = self._scenario(path, document.values)
         except ValidationError as error:
             document.add(error.messages_dict)
-            if "extends" not in error.messages_dict:
-                document.add(self._base_problems(path.stem, document.values))
         self.problems += document.problems
         return None if document.problems else scenario
 
@@ -255,27 +231,25 @@ class _Family:
 
         Raises: ValidationError.
         """
-        loaded = ScenarioSchema().load(values)
-        base = self.base(path.stem, loaded["extends"]) if "extends" in loaded else None
+        problems: dict[Any, Any] = {}
+        base = None
+        try:
+            loaded: Any = ScenarioSchema().load(values)
+        except ValidationError as error:
+            problems, loaded = error.messages_dict, error.valid_data or {}
+        if "extends" in loaded:
+            try:
+                base = self.base(path.stem, loaded["extends"])
+            except ValidationError as error:
+                problems |= error.messages_dict
+        if problems:
+            raise ValidationError(problems)
         if "extends" in loaded and base is None:
             return None
         return make_scenario(path.stem, loaded, base, KINDS)
 
-    def _progress_of(self, path: Path) -> Progress:
-        """Reports the part of one file that has been read, as a part of all files."""
-        if self._progress is None:
-            return lambda _: None
-        report, size = self._progress, self._sizes.get(path, 0)
-        before, whole = self._bytes_done, sum(self._sizes.values()) or 1
-        self._bytes_done += size
-        return lambda part: report((before + part * size) / whole)
-
-    def _base_problems(self, name: str, values: Any) -> Mapping[str, Any]:
-        """What is wrong with `extends` in values that have other problems, too."""
-        extended = values.get("extends") if isinstance(values, Mapping) else None
-        if isinstance(extended, str):
-            try:
-                self.base(name, extended)
-            except ValidationError as error:
-                return error.messages_dict
-        return {}
+    def _report(self, path: Path, part: float) -> None:
+        """Report the part of one file that has been read, as a part of all files."""
+        if self._progress is not None:
+            self._parts[path] = part * self._sizes.get(path, 0)
+            self._progress(sum(self._parts.values()) / (sum(self._sizes.values()) or 1))

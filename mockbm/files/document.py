@@ -8,12 +8,11 @@ what the same text would say as YAML, and is read as YAML where anything is wron
 from __future__ import annotations
 
 import codecs
+import io
 import json
-import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -105,13 +104,18 @@ def json_values(path: Path) -> Any:
     values = json.loads(
         _read(path),
         object_pairs_hook=_once,
-        parse_int=Word.number,
+        parse_int=_integer,
         parse_float=Word.number,
         parse_constant=_no_constant,
     )
     if _is_too_deep(values):
         raise ValueError(_TOO_DEEP)
     return values
+
+
+def _integer(text: str) -> int | Word:
+    """A whole number in JSON; one that would not be written as it was stays a text, too."""
+    return int(text) if len(text) < 10 and text != "-0" else Word.number(text)
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -156,7 +160,7 @@ class Document:
         self.path = path
         self.problems: list[Problem] = []
         self._untyped = untyped
-        self._lists_seen: set[int] = set()
+        self._seen: set[int] = set()
         self._pairs: dict[int, dict[str, tuple[Node, Node]]] = {}
         self._repeats = 0
         text = _read(path)
@@ -165,7 +169,7 @@ class Document:
         self._root, filled = _compose(path, for_loader, filler, progress)
         self._shown = {ord(stand_in): end for end, stand_in in stand_ins.items()}
         self._shown |= {ord(filler): ""} if filled else {}
-        self.values = None if self._root is None else self._value(self._root, typed=True)
+        self.values = None if self._root is None else self._value(self._root, (), typed=True)
 
     def add(self, messages: Mapping[Any, Any]) -> None:
         """Take over Marshmallow's error messages, each with its position."""
@@ -178,28 +182,6 @@ class Document:
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         problem = Problem(str(self.path), line, column, spell(where) or "file", what)
         self.problems.append(problem)
-
-    def _way_to(self, wanted: Node) -> errors.Path:
-        """The keys and indices that lead to a node, which may be a key."""
-        return self._ways.get(id(wanted), ())
-
-    @cached_property
-    def _ways(self) -> dict[int, errors.Path]:
-        """The way to each node."""
-        left: list[tuple[errors.Path, Node]] = [((), self._root)] if self._root is not None else []
-        ways: dict[int, errors.Path] = {}
-        while left:
-            where, node = left.pop()
-            if id(node) in ways:
-                continue
-            ways[id(node)] = where
-            if isinstance(node, MappingNode):
-                for key, value in node.value:
-                    name = self._text(key) if isinstance(key, ScalarNode) else "?"
-                    left += [((*where, name), key), ((*where, name), value)]
-            elif isinstance(node, SequenceNode):
-                left += [((*where, number), item) for number, item in enumerate(node.value)]
-        return ways
 
     def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
         """The node at a path of keys and indices, or the one where the path ends."""
@@ -222,28 +204,29 @@ class Document:
             self._pairs[id(node)] = dict(reversed(pairs))
         return self._pairs[id(node)]
 
-    def _value(self, node: Node, *, typed: bool, depth: int = 1) -> Any:
+    def _value(self, node: Node, where: errors.Path, *, typed: bool) -> Any:
         if node.tag not in _TAGS:
-            self._refuse_tag(node)
+            self._refuse_tag(node, where)
         if isinstance(node, ScalarNode):
             return self._scalar(node, typed=typed)
-        if depth > MAX_DEPTH:  # by way of aliases; without them the loader stops before
-            self._give_up(node, _TOO_DEEP)
-        if id(node) in self._lists_seen:
+        if len(where) >= MAX_DEPTH:  # by way of aliases; without them the loader stops before
+            self._give_up(node, where, _TOO_DEEP)
+        if id(node) in self._seen:
             self._repeats += 1 + len(node.value)
             if self._repeats > MAX_REPEATS:
-                self._give_up(node, f"aliases repeat more than {MAX_REPEATS} values")
-        self._lists_seen.add(id(node))
+                self._give_up(node, where, f"aliases repeat more than {MAX_REPEATS} values")
+        self._seen.add(id(node))
         if isinstance(node, MappingNode):
-            return self._mapping(node, typed=typed, depth=depth)
-        return [self._value(item, typed=typed, depth=depth + 1) for item in node.value]
+            return self._mapping(node, where, typed=typed)
+        items = enumerate(node.value)
+        return [self._value(item, (*where, number), typed=typed) for number, item in items]
 
-    def _refuse_tag(self, node: Node) -> None:
+    def _refuse_tag(self, node: Node, where: errors.Path) -> None:
         what = f"the tag {node.tag} has no meaning here; a text that begins with ! needs quotes"
-        self._complain(node, self._way_to(node), what)
+        self._complain(node, where, what)
 
-    def _give_up(self, node: Node, what: str) -> NoReturn:
-        self._complain(node, self._way_to(node), what)
+    def _give_up(self, node: Node, where: errors.Path, what: str) -> NoReturn:
+        self._complain(node, where, what)
         raise ScenarioError(self.problems)
 
     def _scalar(self, node: ScalarNode, *, typed: bool) -> Any:
@@ -265,26 +248,24 @@ class Document:
         text: str = node.value
         return text.translate(self._shown) if self._shown else text
 
-    def _mapping(self, node: MappingNode, *, typed: bool, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, where: errors.Path, *, typed: bool) -> dict[str, Any]:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                what = (
-                    "no list or mapping can be a key; a text that begins with { or [ needs quotes"
-                )
-                self._complain(key, self._way_to(node), what)
+                what = "no list or mapping can be a key; a text that begins with { or ["
+                self._complain(key, where, f"{what} needs quotes")
                 continue
-            if key.tag not in _TAGS:
-                self._refuse_tag(key)
             name = self._text(key)
+            there = (*where, name)
+            if key.tag not in _TAGS:
+                self._refuse_tag(key, there)
             if name in values:
-                what = f"occurs twice; first in line {lines[name]}"
-                self._complain(key, self._way_to(key), what)
+                self._complain(key, there, f"occurs twice; first in line {lines[name]}")
                 continue
             lines[name] = key.start_mark.line + 1
             typed_inside = typed and name not in self._untyped
-            values[name] = self._value(value, typed=typed_inside, depth=depth + 1)
+            values[name] = self._value(value, there, typed=typed_inside)
         return values
 
 
@@ -300,17 +281,16 @@ def _stand_ins(text: str) -> tuple[dict[str, Any], str]:
 
 def _read(path: Path) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe could keep us waiting for ever
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe could keep us waiting for ever
             raise _unreadable(path, "is not a file, but a directory, pipe or device")
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            raw = file.read() if status.st_size <= MAX_BYTES else None
+        if status.st_size > MAX_BYTES:
+            most = f"{MAX_BYTES // 1024**2} MiB"
+            what = f"is larger than {most}; split it, or let `generate` make the releases"
+            raise _unreadable(path, what)
+        raw = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
-    if raw is None or len(raw) > MAX_BYTES:
-        most = f"{MAX_BYTES // 1024**2} MiB"
-        what = f"is larger than {most}; split it, or let `generate` make the releases"
-        raise _unreadable(path, what)
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:2]:
         raise _unreadable(path, "looks like UTF-16; save the file as UTF-8")
     raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -351,18 +331,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth -= 1
 
 
-class _Source:
+class _Source(io.StringIO):
     """A text that the loader reads piece by piece, which reports the progress."""
 
     def __init__(self, text: str, progress: Progress) -> None:
-        self._text = text
-        self._progress = progress
-        self._at = 0
+        super().__init__(text)
+        self._progress, self._whole = progress, len(text)
 
-    def read(self, size: int) -> str:
-        piece = self._text[self._at : self._at + size]
-        self._at += len(piece)
-        self._progress(self._at / len(self._text))
+    def read(self, size: int | None = None, /) -> str:
+        piece = super().read(size)
+        self._progress(self.tell() / self._whole)
         return piece
 
 
