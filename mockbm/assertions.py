@@ -10,6 +10,8 @@ from .core.faults import endpoint_name
 from .core.journal import Entry
 from .endpoints import ENDPOINTS
 
+__tracebackhide__ = True  # pytest shows no frame of this module
+
 SHOWN = 5
 """Calls of each sort that a failure shows."""
 
@@ -24,7 +26,6 @@ class Calls:
     def __init__(
         self, requests: Sequence[Entry], name: str, parameters: Mapping[str, object]
     ) -> None:
-        __tracebackhide__ = True
         endpoints = {endpoint_name(endpoint.path): endpoint for endpoint in ENDPOINTS}
         endpoint = endpoints.get(endpoint_name(name.lower()))
         if endpoint is None:

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from functools import wraps
 from itertools import count
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .serving.server import MockServer
+
+__tracebackhide__ = True  # pytest shows no frame of this module
 
 REFUSED = (400, 404, 405, 413)
 """Statuses that say that a request was malformed, or for something that is not there."""
@@ -44,7 +45,6 @@ def _concise(cls: Class) -> Class:
     def concise(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         def call(*arguments: Any, **named: Any) -> Any:
-            __tracebackhide__ = True
             try:
                 return method(*arguments, **named)
             except MISTAKES as error:
@@ -113,18 +113,10 @@ class MockbmFixture:
     def __enter__(self) -> MockbmFixture:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(checks=error is None)
-
-    def _end(self, *, checks: bool = True) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         """End the session. Fails where strict is on and requests were refused or ignored."""
         try:
-            refused = self.refused() if self._strict and checks else []
+            refused = self.refused() if self._strict and kind is None else []
             if refused:
                 self._log = self._lines()
         finally:
@@ -173,15 +165,12 @@ class MockbmFixture:
             self._session.use(scenario)
             self._values = {}
         elif isinstance(scenario, Mapping):
-            self._use_values(scenario)
+            values = _as_json(scenario)
+            self._session.use_values(values)
+            self._values = values
         else:
             what = "the name of a scenario, or a dict with the keys of a scenario file"
             raise TypeError(f"expected {what}; got {quoted(scenario)}")
-
-    def _use_values(self, values: Mapping[str, Any]) -> None:
-        values = _as_json(values)
-        self._session.use_values(values)
-        self._values = dict(values)
 
     def releases(self, releases: Iterable[Mapping[str, Any]]) -> None:
         """Give this test releases of its own: dicts as in a scenario file, with its defaults.
@@ -189,21 +178,21 @@ class MockbmFixture:
         They replace whatever was active, builds and deployments too.
         Raises: ScenarioError, which says what is wrong with which of them.
         """
-        self._use_values({"releases": releases})
+        self.use({"releases": releases})
 
     def builds(self, builds: Iterable[Mapping[str, Any]]) -> None:
         """Give this test builds of its own, of the releases that it has from `releases`.
 
         Raises: ScenarioError.
         """
-        self._use_values({"releases": [], **self._values, "builds": builds})
+        self.use({"releases": [], **self._values, "builds": builds})
 
     def deployments(self, deployments: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> None:
         """Give this test deployments, or settings of how deployments go on, as in a file.
 
         Raises: ScenarioError.
         """
-        self._use_values({"releases": [], **self._values, "deployments": deployments})
+        self.use({"releases": [], **self._values, "deployments": deployments})
 
     def faults(self, faults: Iterable[Mapping[str, Any]]) -> None:
         """Let requests meet faults before those of the active scenario, which goes on.
@@ -253,7 +242,6 @@ class MockbmFixture:
 
     def _all_requests(self) -> tuple[Entry, ...]:
         """The requests, where none may be missing."""
-        __tracebackhide__ = True
         entries = self.requests
         if entries and entries[0].number > self._cleared + 1:
             sent = entries[-1].number - self._cleared
@@ -273,19 +261,14 @@ class MockbmFixture:
         endpoint: Get Releases, or another one such as `builds/deploy`.
         parameters: as BuildMaster spells their names, and as the client wrote their values.
         """
-        __tracebackhide__ = True
         calls = Calls(self._all_requests(), endpoint, parameters)
-        if times is None and not calls.matching:
-            pytest.fail(calls.miss("at least 1 call"))
-        if times is not None and len(calls.matching) != times:
-            pytest.fail(calls.miss("1 call" if times == 1 else f"{times} calls"))
+        if not calls.matching if times is None else len(calls.matching) != times:
+            wanted = {None: "at least 1 call", 0: "no call", 1: "1 call"}
+            pytest.fail(calls.miss(wanted.get(times, f"{times} calls")))
 
     def assert_not_called(self, endpoint: str = "releases", **parameters: object) -> None:
         """Fail if an endpoint was called, or called with these parameters."""
-        __tracebackhide__ = True
-        calls = Calls(self._all_requests(), endpoint, parameters)
-        if calls.matching:
-            pytest.fail(calls.miss("no call"))
+        self.assert_called(0, endpoint, **parameters)
 
     def allow(self, *statuses: int) -> None:
         """Let this test's client be refused with these statuses, even where strict is on."""
@@ -293,7 +276,6 @@ class MockbmFixture:
 
     def refused(self) -> list[Entry]:
         """The requests that strict fails a test for, without those that it allows."""
-        __tracebackhide__ = True
         return [
             entry
             for entry in self._all_requests()

@@ -158,7 +158,7 @@ def mockbm(mockbm_server: MockbmServer, request: pytest.FixtureRequest) -> Itera
     node.stash[_handle] = handle
     yield handle
     with _as_failure():
-        handle._end()
+        handle.__exit__()
 
 
 @contextmanager
