@@ -330,27 +330,23 @@ DEPLOYMENT = Kind(
 )
 
 
-def _wrong(stages: Any) -> list[str]:
-    """What is wrong with the stages of a pipeline."""
-    if not isinstance(stages, list) or not stages:
-        return ["expected a list of at least one stage, such as [Test, Production]"]
-    if not all(stage and isinstance(stage, (str, int)) for stage in stages):
-        return ["a stage is some text"]
-    return []
-
-
 class Pipelines(Field[dict[str, list[str]]]):
     """The pipelines of an instance: the name of each, and its stages in their order."""
 
     def _deserialize(self, value: object, *_: Any, **__: Any) -> dict[str, list[str]]:
         if not isinstance(value, Mapping):
-            raise ValidationError(
-                "expected names and stages, such as {Release: [Test, Production]}"
-            )
-        problems = {str(name): found for name, each in value.items() if (found := _wrong(each))}
+            what = "expected names and stages, such as {Release: [Test, Production]}"
+            raise ValidationError(what)
+        problems = {}
+        for name, stages in value.items():
+            if not isinstance(stages, list) or not stages:
+                what = "expected a list of at least one stage, such as [Test, Production]"
+                problems[str(name)] = [what]
+            elif not all(stage and isinstance(stage, (str, int)) for stage in stages):
+                problems[str(name)] = ["a stage is some text"]
         if problems:
             raise ValidationError(problems)
-        return {str(name): [str(stage) for stage in each] for name, each in value.items()}
+        return {str(name): [*map(str, stages)] for name, stages in value.items()}
 
     def json_schema(self, _place: Place) -> JsonSchema:
         stages = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}

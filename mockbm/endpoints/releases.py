@@ -163,11 +163,11 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
     So two runs answer the same bytes. `sequence` counts among all of an application's releases; the
     furthest and the latest build follow from the builds of the world, where it has some.
     """
-    builds = _builds_of(world or {})
+    likely = _likely_builds(world or {})
     for release, sequence in zip(releases, _sequences(releases), strict=True):
         full = {"name": release["number"], "sequence": sequence, "deployables": [], **release}
-        for names, candidates in builds.get(release["id"], {}).items():
-            full |= _named(full, names, candidates) or {}
+        for builds in likely.get(release["id"], ()):
+            full |= _fitting(release, builds)
         if full.get("status") == "canceled":
             when = full.get("createdOn", DEFAULT_CREATED_ON)
             full = {"canceledBy": "SYSTEM", "canceledOn": when} | full
@@ -178,38 +178,34 @@ _FURTHEST = ("furthestBuildId", "furthestBuildNumber")
 _LATEST = ("latestBuildId", "latestBuildNumber")
 
 
-def _builds_of(world: World) -> dict[int, dict[tuple[str, str], Sequence[Row]]]:
-    """The builds that may be the furthest and the latest of each release; the likeliest last."""
+def _likely_builds(world: World) -> dict[int, list[list[Row]]]:
+    """What each release may say of its furthest and of its latest build; the likeliest is last."""
     builds: dict[int, list[Row]] = {}
     for build in sorted(world.get("builds", ()), key=itemgetter("id")):
         builds.setdefault(build.get("releaseId"), []).append(build)
     pipelines = world.get("pipelines", {})
     return {
-        release["id"]: {
-            _FURTHEST: _furthest(mine, stages_of(pipelines, release.get("pipelineName"))),
-            _LATEST: mine[-1:],
-        }
-        for release in (world["releases"] if builds else ())
+        release["id"]: _likely(mine, stages_of(pipelines, release.get("pipelineName")))
+        for release in world.get("releases", ())
         if (mine := builds.get(release["id"]))
     }
 
 
-def _furthest(builds: Sequence[Row], stages: Sequence[str]) -> Sequence[Row]:
-    """Those of some builds that are in the furthest stage, or may be where stages are unknown."""
+def _likely(builds: Sequence[Row], stages: Sequence[str]) -> list[list[Row]]:
     ranked = sorted(builds, key=lambda build: place_of(stages, build.get("furthestStage")))
-    if any(build.get("furthestStage", stages[0]) not in stages for build in builds):
-        return ranked
-    furthest = ranked[-1].get("furthestStage")
-    return [build for build in ranked if build.get("furthestStage") == furthest]
+    if all(build.get("furthestStage", stages[0]) in stages for build in builds):
+        furthest = ranked[-1].get("furthestStage")
+        ranked = [build for build in ranked if build.get("furthestStage") == furthest]
+    return [
+        [dict(zip(names, (build["id"], build["number"]), strict=True)) for build in each]
+        for names, each in ((_FURTHEST, ranked), (_LATEST, builds[-1:]))
+    ]
 
 
-def _named(release: Row, names: tuple[str, str], builds: Sequence[Row]) -> Row | None:
-    """What a release says of the likeliest of these builds that fits what it says already."""
-    for build in reversed(builds):
-        own = dict(zip(names, (build["id"], build["number"]), strict=True))
-        if all(release.get(name, value) == value for name, value in own.items()):
-            return own
-    return None
+def _fitting(release: Row, likely: Sequence[Row]) -> Row:
+    """What a release may say that contradicts nothing it says; empty where all of it does."""
+    fitting = (said for said in reversed(likely) if said.items() <= (said | release).items())
+    return next(fitting, {})
 
 
 def check(releases: Sequence[Row], world: World) -> dict[int, Any]:
@@ -218,13 +214,14 @@ def check(releases: Sequence[Row], world: World) -> dict[int, Any]:
     A build of which a release has id and number need not be in the file.
     """
     problems: dict[int, Any] = {}
-    builds, known = _builds_of(world), {build["id"] for build in world["builds"]}
+    likely, known = _likely_builds(world), {build["id"] for build in world["builds"]}
     for index, release in enumerate(releases):
-        for names, candidates in builds.get(release["id"], {}).items():
-            is_elsewhere = {*names} <= release.keys() and release[names[0]] not in known
-            if is_elsewhere or _named(release, names, candidates):
+        for builds in likely.get(release["id"], ()):
+            id_, number = builds[-1]
+            is_elsewhere = {id_, number} <= release.keys() and release[id_] not in known
+            if is_elsewhere or _fitting(release, builds):
                 continue
-            for name, value in (_named({}, names, candidates) or {}).items():
+            for name, value in builds[-1].items():
                 if release.get(name, value) != value:
                     what = f"{quoted(release[name])} contradicts the builds, of which it is"
                     found = problems.setdefault(index, {})
@@ -321,12 +318,12 @@ def create_release(session: Session, values: Values) -> Result:
     if table.ids({"applicationId": id_, "releaseNumber": number}):
         what = f"{application['name']} has a release {quoted(number)} already"
         raise calls.refuse("releaseNumber", what)
-    sequence = _last_sequence(session, id_) + 1
-    session.memo["sequences"][id_] = sequence
+    sequences = _last_sequences(session)
+    sequences[id_] = sequences.get(id_, 0) + 1
     release = {
         "id": table.highest_id + 1,
         "number": number,
-        "sequence": sequence,
+        "sequence": sequences[id_],
         "name": values.get("releaseName", number),
         "createdBy": calls.BY_API,
         "createdOn": calls.now(session),
@@ -339,25 +336,24 @@ def create_release(session: Session, values: Values) -> Result:
     return calls.as_object(session, "releases", full)
 
 
-def _last_sequence(session: Session, application: int) -> int:
-    """The highest sequence that a release of an application has or had, or may have later."""
+def _last_sequences(session: Session) -> dict[int, int]:
+    """The highest sequence that a release of each application has or had, or may have later."""
     shared, own = session.scenario.memo, session.memo
     if "sequences" not in shared:
-        first = completed(session.scenario.records("releases"))
-        shared["sequences"] = _highest_sequences(first)
+        shared["sequences"] = _highest({}, completed(session.scenario.records("releases")))
     if "sequences" not in own:
         written = filter(None, session.written.get("releases", {}).values())
-        own["sequences"] = _highest_sequences(written)
-    last: int = max(memo["sequences"].get(application, 0) for memo in (shared, own))
-    return last
+        own["sequences"] = _highest(shared["sequences"], written)
+    found: dict[int, int] = own["sequences"]
+    return found
 
 
-def _highest_sequences(releases: Iterable[Row]) -> dict[int, int]:
-    """The highest sequence among these releases, by application."""
-    highest: dict[int, int] = {}
+def _highest(sequences: Mapping[int, int], releases: Iterable[Row]) -> dict[int, int]:
+    """These sequences, and higher ones of some releases, by application."""
+    highest = dict(sequences)
     for row in releases:
-        application = row["applicationId"]
-        highest[application] = max(highest.get(application, 0), row["sequence"])
+        id_ = row["applicationId"]
+        highest[id_] = max(highest.get(id_, 0), row["sequence"])
     return highest
 
 
