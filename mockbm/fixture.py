@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
-from functools import wraps
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from marshmallow import ValidationError
@@ -36,33 +35,17 @@ SHOWN = 50
 MISTAKES = (ScenarioError, UnknownName, OSError, RuntimeError, TypeError, ValueError)
 """What a wrong call raises here."""
 
-Class = TypeVar("Class", bound=type)
+
+def hide_frames(error: BaseException) -> None:
+    """Let what a wrong call raises show the line of the test, and no source of mockbm."""
+    entry = error.__traceback__ if isinstance(error, MISTAKES) else None
+    while entry is not None:
+        if entry.tb_next is not None and entry.tb_next.tb_frame.f_globals is globals():
+            entry.tb_next = None
+            error.__cause__ = None  # nor what was raised before
+        entry = entry.tb_next
 
 
-def _concise(cls: Class) -> Class:
-    """Let a wrong call of a public method show the line of the test, and no source of mockbm."""
-
-    def concise(method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def call(*arguments: Any, **named: Any) -> Any:
-            try:
-                return method(*arguments, **named)
-            except MISTAKES as error:
-                raise error.with_traceback(None) from None
-
-        return call
-
-    for name, value in list(vars(cls).items()):
-        if name.startswith("_"):
-            continue
-        if isinstance(value, property) and value.fget is not None:
-            setattr(cls, name, property(concise(value.fget)))
-        elif callable(value):
-            setattr(cls, name, concise(value))
-    return cls
-
-
-@_concise
 class MockbmClock:
     """What one test's session takes for now. It shows the machine's time until it is set."""
 
@@ -91,7 +74,6 @@ def _duration(by: timedelta) -> str:
     return f"{by.total_seconds():.6f}s" if rest else f"{minutes}m"
 
 
-@_concise
 class MockbmFixture:
     """What the fixture `mockbm` gives a test: the mock as a private session sees it.
 
@@ -305,7 +287,6 @@ def _as_json(values: Any) -> Any:
     return values
 
 
-@_concise
 class MockbmServer:
     """The mock that tests share, in this process or elsewhere: what `mockbm_server` gives.
 

@@ -75,12 +75,8 @@ def mockbm_scenarios(pytestconfig: pytest.Config) -> Path | None:
     Set it with `mockbm_scenarios = ...` in the configuration file, or override this fixture, in as
     many directories or modules as you like.
     """
-    return _directory(pytestconfig)
-
-
-def _directory(config: pytest.Config) -> Path | None:
-    name: str = config.getini("mockbm_scenarios")
-    base = config.inipath.parent if config.inipath else config.rootpath
+    name: str = pytestconfig.getini("mockbm_scenarios")
+    base = pytestconfig.inipath.parent if pytestconfig.inipath else pytestconfig.rootpath
     return base / name if name else None
 
 
@@ -106,9 +102,9 @@ def _make_server(config: pytest.Config, directory: Path | str | None) -> MockbmS
     from .core.errors import UnknownName
     from .fixture import MockbmServer
 
-    names = {"MOCKBM_SCENARIO": os.environ.get("MOCKBM_SCENARIO")}
-    names["mockbm_scenario"] = config.getini("mockbm_scenario")
-    setting, scenario = next(((key, name) for key, name in names.items() if name), ("", None))
+    setting, scenario = "MOCKBM_SCENARIO", os.environ.get("MOCKBM_SCENARIO")
+    if not scenario:
+        setting, scenario = "mockbm_scenario", config.getini("mockbm_scenario") or None
     url = config.getoption("--mockbm-url")
     mock: Any
     if url:
@@ -187,13 +183,10 @@ def _marker(node: pytest.Item) -> dict[str, Any]:
     """What the test's markers say; the nearest one wins for each word. Fails for a wrong one."""
     said: dict[str, Any] = {}
     for marker in node.iter_markers("mockbm"):
-        right: dict[str, Callable[[Any], bool]] = {
-            "scenario": lambda value: isinstance(value, str) or _is_several(value),
-            "strict": lambda value: isinstance(value, bool),
-        }
-        if marker.args or not all(
-            name in right and right[name](value) for name, value in marker.kwargs.items()
-        ):
+        rest = dict(marker.kwargs)
+        scenario, strict = rest.pop("scenario", EVERY), rest.pop("strict", False)
+        is_right = isinstance(scenario, str) or _is_several(scenario)
+        if marker.args or rest or not is_right or not isinstance(strict, bool):
             raise pytest.fail.Exception(
                 'write the marker as @pytest.mark.mockbm(scenario="empty", strict=True); '
                 f"got {marker.args or ''}{marker.kwargs or ''}",
@@ -224,7 +217,7 @@ def _every_scenario(metafunc: pytest.Metafunc) -> tuple[str, ...]:
             return tuple(scenario["name"] for scenario in found)
         *plugins, nearest = _definitions(metafunc.definition)["mockbm_scenarios"]
         # An override can be called here if it needs no other fixture.
-        directory = nearest.func() if plugins else _directory(metafunc.config)
+        directory = nearest.func(*([] if plugins else [metafunc.config]))
         files = scenario_files(Path(directory or shipped_scenarios()))
     except (LookupError, OSError, RuntimeError, TypeError, ValueError):
         return (EVERY,)  # for which the fixture fails with the reason
@@ -255,11 +248,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the requests to the report of a failed test that used the fixture."""
-    report = yield
     module = sys.modules.get(f"{__package__}.fixture")
+    if module is not None and call.excinfo is not None:
+        module.hide_frames(call.excinfo.value)
+    report = yield
     if report.failed and module is not None:
         handles = {"mockbm": item.stash.get(_handle, None), **(getattr(item, "funcargs", {}) or {})}
         for name, handle in handles.items():
