@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from marshmallow import fields, validate
@@ -95,48 +97,47 @@ class ExtendedSchema(NamedSchema):
     Applications_Extended = fields.Nested(NativeSchema(many=True), required=True)
 
 
-def _native(session: Session, application: Row) -> Row:
-    filters = {"applicationId": application["id"], "status": "active"}
-    active = session.table("releases").ids(filters)
-    group = application.get("groupName")
-    native = {
-        "Application_Id": application["id"],
-        "Application_Name": application["name"],
-        "Active_Indicator": "Y" if application["active"] else "N",
-        "Active_Releases_Count": len(active),
-        "ApplicationGroup_Id": group and _groups(session).index(group) + 1,
-        "ApplicationGroup_Name": group,
-    }
-    return {name: value for name, value in native.items() if value is not None}
-
-
-def _groups(session: Session) -> list[str]:
-    """The groups of applications by name; the first one has the id 1 [D]."""
-    found = {row["groupName"] for row in rows(session, "applications", {}) if "groupName" in row}
-    return sorted(found)
+def _natives(session: Session, applications: Iterable[Row]) -> list[Row]:
+    """Applications in the native form. The ids of groups count by name, from 1 [D]."""
+    every = rows(session, "applications", {})
+    groups = sorted({row["groupName"] for row in every if "groupName" in row})
+    found = []
+    for row in applications:
+        active = {"applicationId": row["id"], "status": "active"}
+        native = {
+            "Application_Id": row["id"],
+            "Application_Name": row["name"],
+            "Active_Indicator": "Y" if row["active"] else "N",
+            "Active_Releases_Count": len(session.table("releases").ids(active)),
+        }
+        if "groupName" in row:
+            native["ApplicationGroup_Id"] = groups.index(row["groupName"]) + 1
+            native["ApplicationGroup_Name"] = row["groupName"]
+        found.append(native)
+    return found
 
 
 def get_applications(session: Session, values: Values) -> Result:
     """Applications_GetApplications: in the order of their ids, inactive ones only if wanted [F]."""
     with_inactive = values.get("IncludeInactive_Indicator") == "y"
-    found = sorted(rows(session, "applications", {}), key=lambda row: int(row["id"]))
-    found = [row for row in found if with_inactive or row["active"]]
-    found = found[: values.get("Application_Count") or None]
-    body = write_json([_native(session, row) for row in found])
+    found = [row for row in rows(session, "applications", {}) if with_inactive or row["active"]]
+    found = sorted(found, key=itemgetter("id"))[: values.get("Application_Count") or None]
     why = session.table("applications").select({}).explanation
-    return Result(body, why, ids=tuple(row["id"] for row in found))
+    ids = tuple(row["id"] for row in found)
+    return Result(write_json(_natives(session, found)), why, ids=ids)
 
 
 def get_application(session: Session, values: Values) -> Result:
     """Applications_GetApplication: by id or name; null where there is none [D]."""
     names = {"Application_Id": "applicationId", "Application_Name": "applicationName"}
     filters = {names[name]: value for name, value in values.items()}
-    found = session.table("applications").select(filters)
-    first = session.table("applications").get(found.ids[0]) if filters and found.ids else None
-    native: list[Row | None] = [] if first is None else [_native(session, first)]
-    extended = session.scenario.options.get("nativeAnswer") == "extended"
-    answer: object = {"Applications_Extended": native} if extended else (native or [None])[0]
-    return Result(write_json(answer), found.explanation, ids=found.ids[: len(native)])
+    found = [*rows(session, "applications", filters)][:1] if filters else []
+    native = _natives(session, found)
+    answer: object = native[0] if native else None
+    if session.scenario.options.get("nativeAnswer") == "extended":
+        answer = {"Applications_Extended": native}
+    why = session.table("applications").select(filters).explanation
+    return Result(write_json(answer), why, ids=tuple(row["id"] for row in found))
 
 
 OPTIONS: dict[str, fields.Field[Any]] = {

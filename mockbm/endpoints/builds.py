@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -161,14 +162,9 @@ def _owner(session: Session, values: Values) -> tuple[Row | None, Row]:
     return None, {**owner, "pipelineName": pipeline}
 
 
-MAX_DIGITS = 100
-"""Digits of a build number that the next one counts on from."""
-
-
 def _whole(number: str) -> int:
-    """The number of a build where it is a whole one; 0 where it is another text."""
-    is_whole = number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS
-    return int(number) if is_whole else 0
+    """The number of a build from which the next one counts on; 0 for another text."""
+    return int(number) if re.fullmatch("[0-9]{1,100}", number) else 0
 
 
 def note_build(session: Session, release: Row, build: Row) -> None:
