@@ -337,16 +337,19 @@ class Pipelines(Field[dict[str, list[str]]]):
         if not isinstance(value, Mapping):
             what = "expected names and stages, such as {Release: [Test, Production]}"
             raise ValidationError(what)
-        problems = {}
+        found, problems, stage = {}, {}, Text(required=True)
         for name, stages in value.items():
             if not isinstance(stages, list) or not stages:
                 what = "expected a list of at least one stage, such as [Test, Production]"
                 problems[str(name)] = [what]
-            elif not all(stage and isinstance(stage, (str, int)) for stage in stages):
+                continue
+            try:
+                found[str(name)] = [stage.deserialize(each) for each in stages]
+            except ValidationError:
                 problems[str(name)] = ["a stage is some text"]
         if problems:
             raise ValidationError(problems)
-        return {str(name): [*map(str, stages)] for name, stages in value.items()}
+        return found
 
     def json_schema(self, _place: Place) -> JsonSchema:
         stages = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
