@@ -20,9 +20,6 @@ from .document import Document, Progress, is_json, json_values
 SUFFIXES = (".yaml", ".yml", ".json")
 """Of scenario files."""
 
-UNTYPED = frozenset({"deployables", "extra"})
-"""Properties without a schema of their own: numbers, true and false inside mean what JSON means."""
-
 
 def shipped_scenarios() -> Path:
     """The directory of the scenarios that come with mockbm, installed or in a checkout."""
@@ -83,17 +80,14 @@ def load_scenarios(
     files: only these of the directory; another one is read only where one of them extends it.
     Raises: ScenarioError with every problem of every file.
     """
-    scenarios = {}
     with collector_paused():
         family = _Family(directory, progress)
-        for name, path in family.files.items():
-            scenario = family.scenario(name) if files is None or path in files else None
-            if scenario is not None:
-                scenarios[name] = scenario
+        wanted = [name for name, path in family.files.items() if files is None or path in files]
+        made = {name: family.scenario(name) for name in wanted}
     problems = family.problems if files is None else family.problems_of(files)
     if problems:
         raise ScenarioError(problems)
-    return scenarios
+    return {name: scenario for name, scenario in made.items() if scenario is not None}
 
 
 def inline_scenario(values: Any, known: Mapping[str, Scenario] | None = None) -> Scenario:
@@ -210,7 +204,7 @@ class _Family:
             except (ScenarioError, ValidationError, ValueError, RecursionError):
                 pass  # a document says what is wrong and where
         try:
-            document = Document(path, UNTYPED, progress)
+            document = Document(path, progress)
         except ScenarioError as error:
             self.problems += error.problems
             return None

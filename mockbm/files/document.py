@@ -12,7 +12,7 @@ import io
 import json
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +28,9 @@ MAX_BYTES = 256 * 1024 * 1024
 
 MAX_REPEATS = 100_000
 """Values that all the aliases of one file together may repeat."""
+
+UNTYPED = frozenset({"deployables", "extra"})
+"""Properties without a schema of their own: numbers, true and false inside mean what JSON means."""
 
 _KINDS = {
     ScalarNode: "tag:yaml.org,2002:str",
@@ -83,9 +86,8 @@ _LINE_ENDS = "\x85\u2028\u2029"
 """YAML 1.2 ends no line at these, PyYAML does; so other characters stand in while it reads."""
 
 _SURROGATES = re.compile(
-    r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+    r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
-
 
 Progress = Callable[[float], object]
 """Is called with the part that has been done, from 0 to 1."""
@@ -141,13 +143,9 @@ class Document:
     Raises: ScenarioError where nothing can be read.
     """
 
-    def __init__(
-        self, path: Path, untyped: Collection[str] = (), progress: Progress | None = None
-    ) -> None:
-        """`untyped`: keys inside whose values plain numbers, true and false are not text."""
+    def __init__(self, path: Path, progress: Progress) -> None:
         self.path = path
         self.problems: list[Problem] = []
-        self._untyped = untyped
         self._seen: set[int] = set()
         self._pairs: dict[int, dict[str, tuple[Node, Node]]] = {}
         self._repeats = 0
@@ -165,31 +163,30 @@ class Document:
             node = self._find(where, the_name=isinstance(message, NameProblem))
             self._complain(node, where, message)
 
-    def _complain(self, node: Node | None, where: errors.Path, what: str) -> None:
-        mark = node.start_mark if node is not None else None
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        problem = Problem(str(self.path), line, column, spell(where) or "file", what)
-        self.problems.append(problem)
+    def _complain(self, node: Node, where: errors.Path, what: str) -> None:
+        place = node.start_mark.line + 1, node.start_mark.column + 1
+        self.problems.append(Problem(str(self.path), *place, spell(where) or "file", what))
 
-    def _find(self, where: Iterable[Any], *, the_name: bool) -> Node | None:
+    def _find(self, where: errors.Path, *, the_name: bool) -> Node:
         """The node at a path of keys and indices, or the one where the path ends."""
-        node, name = self._root, self._root
+        node: Any = self._root
+        name: Any = node
         for part in where:
             if isinstance(node, SequenceNode):
                 node = name = node.value[part]
             elif isinstance(node, MappingNode):
                 name, node = self._pairs_of(node).get(part, (name, node))
-        return name if the_name else node
+        found: Node = name if the_name else node
+        return found
 
     def _pairs_of(self, node: MappingNode) -> dict[str, tuple[Node, Node]]:
         """The first pair of nodes of each key, which are looked for once for each problem."""
         if id(node) not in self._pairs:
-            pairs = [
-                (self._text(key), (key, value))
-                for key, value in node.value
+            self._pairs[id(node)] = {
+                self._text(key): (key, value)
+                for key, value in reversed(node.value)
                 if isinstance(key, ScalarNode)
-            ]
-            self._pairs[id(node)] = dict(reversed(pairs))
+            }
         return self._pairs[id(node)]
 
     def _value(self, node: Node, where: errors.Path, *, typed: bool) -> Any:
@@ -252,7 +249,7 @@ class Document:
                 self._complain(key, there, f"occurs twice; first in line {lines[name]}")
                 continue
             lines[name] = key.start_mark.line + 1
-            typed_inside = typed and name not in self._untyped
+            typed_inside = typed and name not in UNTYPED
             values[name] = self._value(value, there, typed=typed_inside)
         return values
 
@@ -309,11 +306,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         """The tag of a node that has none: every scalar is text, whatever it looks like."""
         return _KINDS[kind]
 
-    def descend_resolver(self, parent: Node | None, _index: object) -> None:
+    def descend_resolver(self, parent: Node, _index: object) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            mark = parent.start_mark if parent is not None else None
-            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=parent.start_mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -324,7 +320,7 @@ class _Source(io.StringIO):
 
     def __init__(self, text: str, progress: Progress) -> None:
         super().__init__(text)
-        self._progress, self._whole = progress, len(text)
+        self._progress, self._whole = progress, len(text) or 1
 
     def read(self, size: int | None = None, /) -> str:
         piece = super().read(size)
@@ -332,13 +328,10 @@ class _Source(io.StringIO):
         return piece
 
 
-def _compose(
-    path: Path, text: str, filler: str, progress: Progress | None
-) -> tuple[Node | None, bool]:
+def _compose(path: Path, text: str, filler: str, progress: Progress) -> tuple[Node | None, bool]:
     """The nodes of a text, and whether the filler is in them."""
     try:
-        source = _Source(text, progress) if progress and text else text
-        return _Loader(source).get_single_node(), False
+        return _Loader(_Source(text, progress)).get_single_node(), False
     except yaml.MarkedYAMLError as error:
         if "invalid Unicode character escape" in (error.problem or ""):
             joined = _SURROGATES.sub(lambda match: _join_surrogates(match, filler), text)
@@ -357,9 +350,8 @@ def _compose(
 
 def _join_surrogates(match: re.Match[str], filler: str) -> str:
     """Two escapes of one letter beyond 16 bits, as JSON writes it, which YAML does not know."""
-    high, low = int(match[2], 16), int(match[3], 16)
-    letter = chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-    return match[1] + letter.ljust(12, filler) if filler else match[1] + letter
+    letter: str = json.loads(f'"{match[2]}"')
+    return match[1] + (letter.ljust(len(match[2]), filler) if filler else letter)
 
 
 def _explain(lines: list[str], line: int, column: int, problem: str) -> str:
