@@ -15,7 +15,7 @@ from ..core.kind import Kind
 from ..core.parameters import ParameterSchema
 from ..core.session import Session
 from ..core.times import outgoing
-from ._records import stages_of
+from ._records import property_of, stages_of
 
 BY_API = "API"
 """Who does what a call asks for."""
@@ -76,9 +76,8 @@ def call(
 
 
 def filters_of(noun: str, schema: type[ParameterSchema]) -> dict[str, str]:
-    """Each filter to the property that it compares: of a release, that of `releaseId` is `id`."""
-    names = {name: name.removeprefix(noun) for name in schema._declared_fields}
-    return {name: name if own == name else own[0].lower() + own[1:] for name, own in names.items()}
+    """Each filter of some records to the property that it compares."""
+    return {name: property_of(noun, name) for name in schema._declared_fields}
 
 
 def whole(what: str) -> Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError, post_load
@@ -114,9 +114,16 @@ def unknown(rows: Sequence[Row], world: World, kind: str) -> dict[int, Any]:
     }
 
 
-def inherited(owner: Row, names: Mapping[str, str]) -> Row:
-    """What a record has from the one to which it belongs. names: its property to the owner's."""
-    return {name: owner[of] for name, of in names.items() if of in owner}
+def property_of(noun: str, name: str) -> str:
+    """What a record calls a property that others name in full: a release, `releaseId` just `id`."""
+    own = name.removeprefix(noun)
+    return name if own == name else own[0].lower() + own[1:]
+
+
+def inherited(noun: str, owner: Row, names: Iterable[str]) -> Row:
+    """The properties that a record has from the one to which it belongs."""
+    pairs = ((name, property_of(noun, name)) for name in names)
+    return {name: owner[of] for name, of in pairs if of in owner}
 
 
 def stages_of(pipelines: Mapping[str, Sequence[str]], name: str | None) -> Sequence[str]:

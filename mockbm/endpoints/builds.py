@@ -45,13 +45,7 @@ class BuildSchema(RecordSchema):
     extra = extra_field()
 
 
-OF_RELEASE = {
-    "applicationId": "applicationId",
-    "applicationName": "applicationName",
-    "pipelineName": "pipelineName",
-    "releaseNumber": "number",
-    "releaseName": "name",
-}
+OF_RELEASE = (*calls.RELEASE, "releaseName", *calls.APPLICATION, "pipelineName")
 """Properties of a build that are those of its release."""
 
 
@@ -85,7 +79,7 @@ def completed(builds: Sequence[Row], world: World) -> Iterator[Row]:
     for build in builds:
         release = releases.get(build.get("releaseId"), {})
         name = {"releaseName": release["number"]} if release else {}
-        yield BuildSchema.completed(name | inherited(release, OF_RELEASE) | build)
+        yield BuildSchema.completed(name | inherited("release", release, OF_RELEASE) | build)
 
 
 class BuildFilters(calls.OfBuild):
@@ -149,7 +143,7 @@ def _owner(session: Session, values: Values) -> tuple[Row | None, Row]:
             how = "; restore it first" if release["status"] == "canceled" else ""
             what = f"release {release['number']} is {release['status']}{how}"
             raise calls.refuse("releaseId", what)
-        return release, {"releaseId": release["id"], **inherited(release, OF_RELEASE)}
+        return release, inherited("release", release, OF_RELEASE)
     if not any(name in values for name in calls.APPLICATION):
         how = "add a release, or an application and a pipelineName"
         raise calls.refuse("releaseId", f"is missing; {how}")

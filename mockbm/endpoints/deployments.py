@@ -31,8 +31,8 @@ from ._records import (
     place_of,
     unknown,
 )
+from .builds import OF_RELEASE, note_build
 from .builds import completed as complete_builds
-from .builds import note_build
 
 UNFINISHED = ("pending", "executing")
 RESULTS = ("succeeded", "warned", "failed")
@@ -82,10 +82,7 @@ class DeploymentSchema(RecordSchema):
     extra = extra_field()
 
 
-OF_BUILD = {
-    **{name: name for name in (*calls.FilterSchema._declared_fields, "pipelineName")},
-    "buildNumber": "number",
-}
+OF_BUILD = (*OF_RELEASE, *calls.BUILD)
 """Properties of a deployment that are those of its build."""
 
 
@@ -109,7 +106,7 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
     worked = {_work(deployment) for deployment in deployments if deployment.get("plan")}
     for deployment in deployments:
         build = builds.get(deployment.get("buildId"), {})
-        full = DeploymentSchema.completed(inherited(build, OF_BUILD) | deployment)
+        full = DeploymentSchema.completed(inherited("build", build, OF_BUILD) | deployment)
         full.setdefault("started", full["createdOn"])
         # One without a plan is the parent of one that has one, or does its work itself.
         full["isChild"] = full["plan"] is not None or _work(deployment) not in worked
@@ -252,7 +249,7 @@ def _enter_stage(session: Session, deployment: Row) -> None:
     stages = calls.stages(session, build)
     if place_of(stages, stage) >= place_of(stages, build.get("furthestStage")):
         build["furthestStage"] = stage
-    is_last = place_of(stages, stage) == len(stages) - 1
+    is_last = stage == stages[-1]
     if is_last:
         build = {n: value for n, value in build.items() if not n.startswith("rejected")}
         build["status"] = "deployed"
@@ -281,8 +278,7 @@ def deploy_build(session: Session, values: Values) -> Result:
     stage = _next_stage(session, build, values.get("toStage"), name)
     id_ = session.table("deployments").highest_id + 1
     common = {
-        **inherited(build, OF_BUILD),
-        "buildId": build["id"],
+        **inherited("build", build, OF_BUILD),
         "status": "pending",
         "pipelineStageName": stage,
         "createdOn": calls.now(session),
