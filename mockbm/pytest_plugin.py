@@ -40,18 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("MOCKBM_URL"),
         help="use the mock that runs at this URL, instead of starting one (also: MOCKBM_URL)",
     )
-    parser.addini(
-        "mockbm_scenarios", "directory of your scenario files, relative to the configuration file"
-    )
-    parser.addini(
-        "mockbm_scenario", "the scenario that tests begin with (MOCKBM_SCENARIO takes precedence)"
-    )
-    parser.addini(
-        "mockbm_strict",
-        "fail a test whose client sends something malformed or unknown",
-        type="bool",
-        default=False,
-    )
+    where = "directory of your scenario files, relative to the configuration file"
+    which = "the scenario that tests begin with (MOCKBM_SCENARIO takes precedence)"
+    strict = "fail a test whose client sends something malformed or unknown"
+    parser.addini("mockbm_scenarios", where)
+    parser.addini("mockbm_scenario", which)
+    parser.addini("mockbm_strict", strict, type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
