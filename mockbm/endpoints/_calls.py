@@ -15,7 +15,7 @@ from ..core.kind import Kind
 from ..core.parameters import ParameterSchema
 from ..core.session import Session
 from ..core.times import outgoing
-from ._records import property_of, stages_of
+from ._records import stages_of
 
 BY_API = "API"
 """Who does what a call asks for."""
@@ -73,11 +73,6 @@ def call(
         answer=answer,
         others=tuple(others),
     )
-
-
-def filters_of(noun: str, schema: type[ParameterSchema]) -> dict[str, str]:
-    """Each filter of some records to the property that it compares."""
-    return {name: property_of(noun, name) for name in schema._declared_fields}
 
 
 def whole(what: str) -> Text:
@@ -172,12 +167,14 @@ def refuse(name: str, what: str) -> ValidationError:
 
 def _the_one(session: Session, kind: str, filters: Values) -> Row:
     """The newest record that has all these properties. Raises: ValidationError for none."""
-    row = next(rows(session, kind, filters), None)
+    table = session.table(kind)
+    *others, name = filters
+    is_id = name == f"{kind[:-1]}Id" and not others  # which needs no index
+    row = table.get(filters[name]) if is_id else next(rows(session, kind, filters), None)
     if row is not None:
         return row
-    *_, name = filters
-    has = f"this {' and '.join(filters)}" if len(filters) > 1 else "it"
-    why = session.table(kind).select(filters).explanation
+    has = f"this {' and '.join(filters)}" if others else "it"
+    why = table.select(filters).explanation
     raise refuse(name, f"no {kind[:-1]} has {has}: {why}")
 
 

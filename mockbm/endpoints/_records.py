@@ -57,15 +57,14 @@ class RecordSchema(NamedSchema):
     def problems(self, row: Row, original: Mapping[str, Any]) -> dict[Any, Any]:
         """What is wrong with a record, of which `original` has what could not be loaded, too."""
         problems: dict[Any, Any] = {}
+        fields = self.whole.fields
         for older, name in self.OLDER.items():
             if older not in row:
                 continue
             if row.get(name, row[older]) != row[older]:
                 both = f"{quoted(row[older])} contradicts {name}, which is {quoted(row[name])}"
                 problems[older] = [f"{both}; leave {older} out, it repeats {name}"]
-            elif (
-                self.whole.fields[name].required and not self.partial and original.get(name) is None
-            ):
+            elif fields[name].required and not self.partial and original.get(name) is None:
                 problems[older] = [f"is an older name; write {name}: {row[older]} instead"]
         taken = [name for name in row.get("extra", ()) if name in self.whole.dump_fields]
         if taken:
@@ -114,16 +113,15 @@ def unknown(rows: Sequence[Row], world: World, kind: str) -> dict[int, Any]:
     }
 
 
-def property_of(noun: str, name: str) -> str:
-    """What a record calls a property that others name in full: a release, `releaseId` just `id`."""
-    own = name.removeprefix(noun)
-    return name if own == name else own[0].lower() + own[1:]
+def properties_of(noun: str, names: Iterable[str]) -> dict[str, str]:
+    """Each name to the property that it means: of a release, `releaseId` is its `id`."""
+    own = {name: name.removeprefix(noun) for name in names}
+    return {name: name if of == name else of[0].lower() + of[1:] for name, of in own.items()}
 
 
-def inherited(noun: str, owner: Row, names: Iterable[str]) -> Row:
-    """The properties that a record has from the one to which it belongs."""
-    pairs = ((name, property_of(noun, name)) for name in names)
-    return {name: owner[of] for name, of in pairs if of in owner}
+def inherited(owner: Row, names: Mapping[str, str]) -> Row:
+    """What a record has from the one to which it belongs. names: its properties to the owner's."""
+    return {name: owner[of] for name, of in names.items() if of in owner}
 
 
 def stages_of(pipelines: Mapping[str, Sequence[str]], name: str | None) -> Sequence[str]:

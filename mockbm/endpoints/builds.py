@@ -14,7 +14,15 @@ from ..core.kind import Kind, World
 from ..core.session import Session
 from . import _calls as calls
 from ._calls import Values
-from ._records import DEFAULT_CREATED_ON, RecordSchema, extra_field, inherited, place_of, unknown
+from ._records import (
+    DEFAULT_CREATED_ON,
+    RecordSchema,
+    extra_field,
+    inherited,
+    place_of,
+    properties_of,
+    unknown,
+)
 from .releases import ReleaseSchema
 
 STATUSES = ("active", "rejected", "deployed")
@@ -45,8 +53,10 @@ class BuildSchema(RecordSchema):
     extra = extra_field()
 
 
-OF_RELEASE = (*calls.RELEASE, "releaseName", *calls.APPLICATION, "pipelineName")
-"""Properties of a build that are those of its release."""
+OF_RELEASE = properties_of(
+    "release", (*calls.RELEASE, "releaseName", *calls.APPLICATION, "pipelineName")
+)
+"""The properties that a build has from its release."""
 
 
 def check(builds: Sequence[Row], world: World) -> dict[int, Any]:
@@ -79,7 +89,7 @@ def completed(builds: Sequence[Row], world: World) -> Iterator[Row]:
     for build in builds:
         release = releases.get(build.get("releaseId"), {})
         name = {"releaseName": release["number"]} if release else {}
-        yield BuildSchema.completed(name | inherited("release", release, OF_RELEASE) | build)
+        yield BuildSchema.completed(name | inherited(release, OF_RELEASE) | build)
 
 
 class BuildFilters(calls.OfBuild):
@@ -94,7 +104,7 @@ BUILD = Kind(
     name="builds",
     noun="build",
     schema=BuildSchema,
-    filters=calls.filters_of("build", BuildFilters),
+    filters=properties_of("build", BuildFilters._declared_fields),
     complete=completed,
     check=check,
     named=named_by_releases,
@@ -143,7 +153,7 @@ def _owner(session: Session, values: Values) -> tuple[Row | None, Row]:
             how = "; restore it first" if release["status"] == "canceled" else ""
             what = f"release {release['number']} is {release['status']}{how}"
             raise calls.refuse("releaseId", what)
-        return release, inherited("release", release, OF_RELEASE)
+        return release, inherited(release, OF_RELEASE)
     if not any(name in values for name in calls.APPLICATION):
         how = "add a release, or an application and a pipelineName"
         raise calls.refuse("releaseId", f"is missing; {how}")

@@ -29,6 +29,7 @@ from ._records import (
     extra_field,
     inherited,
     place_of,
+    properties_of,
     unknown,
 )
 from .builds import OF_RELEASE, note_build
@@ -82,8 +83,8 @@ class DeploymentSchema(RecordSchema):
     extra = extra_field()
 
 
-OF_BUILD = (*OF_RELEASE, *calls.BUILD)
-"""Properties of a deployment that are those of its build."""
+OF_BUILD = properties_of("build", (*OF_RELEASE, *calls.BUILD))
+"""The properties that a deployment has from its build."""
 
 
 def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
@@ -106,7 +107,7 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
     worked = {_work(deployment) for deployment in deployments if deployment.get("plan")}
     for deployment in deployments:
         build = builds.get(deployment.get("buildId"), {})
-        full = DeploymentSchema.completed(inherited("build", build, OF_BUILD) | deployment)
+        full = DeploymentSchema.completed(inherited(build, OF_BUILD) | deployment)
         full.setdefault("started", full["createdOn"])
         # One without a plan is the parent of one that has one, or does its work itself.
         full["isChild"] = full["plan"] is not None or _work(deployment) not in worked
@@ -278,7 +279,7 @@ def deploy_build(session: Session, values: Values) -> Result:
     stage = _next_stage(session, build, values.get("toStage"), name)
     id_ = session.table("deployments").highest_id + 1
     common = {
-        **inherited("build", build, OF_BUILD),
+        **inherited(build, OF_BUILD),
         "status": "pending",
         "pipelineStageName": stage,
         "createdOn": calls.now(session),
@@ -316,7 +317,7 @@ DEPLOYMENT = Kind(
     name="deployments",
     noun="deployment",
     schema=DeploymentSchema,
-    filters=calls.filters_of("deployment", DeploymentFilters) | {"isChild": "isChild"},
+    filters=properties_of("deployment", (*DeploymentFilters._declared_fields, "isChild")),
     internal=("isChild",),
     complete=completed,
     check=check,

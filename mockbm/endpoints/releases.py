@@ -17,7 +17,14 @@ from ..core.kind import Kind, World
 from ..core.session import Session
 from . import _calls as calls
 from ._calls import Values
-from ._records import DEFAULT_CREATED_ON, RecordSchema, extra_field, place_of, stages_of
+from ._records import (
+    DEFAULT_CREATED_ON,
+    RecordSchema,
+    extra_field,
+    place_of,
+    properties_of,
+    stages_of,
+)
 
 STATUSES = ("active", "canceled", "deployed")
 
@@ -289,7 +296,7 @@ RELEASE = Kind(
     name="releases",
     noun="release",
     schema=ReleaseSchema,
-    filters=calls.filters_of("release", FilterSchema),
+    filters=properties_of("release", FilterSchema._declared_fields),
     complete=completed,
     changed=changed,
     check=check,
