@@ -337,10 +337,10 @@ def create_release(session: Session, values: Values) -> Result:
         "pipelineName": pipeline,
         "applicationId": id_,
         "applicationName": application["name"],
+        "deployables": [],
     }
-    (full,) = completed([release])
-    session.put("releases", full)
-    return calls.as_object(session, "releases", full)
+    session.put("releases", ReleaseSchema.completed(release))
+    return calls.as_object(session, "releases", release)
 
 
 def _last_sequences(session: Session) -> dict[int, int]:
