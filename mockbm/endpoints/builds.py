@@ -13,33 +13,25 @@ from ..core.json_schema import about
 from ..core.kind import Kind, World
 from ..core.session import Session
 from . import _calls as calls
+from . import _records as records
 from ._calls import Values
-from ._records import (
-    DEFAULT_CREATED_ON,
-    RecordSchema,
-    extra_field,
-    inherited,
-    place_of,
-    properties_of,
-    unknown,
-)
 from .releases import ReleaseSchema
 
 STATUSES = ("active", "rejected", "deployed")
 
 
-class BuildSchema(RecordSchema):
+class BuildSchema(records.RecordSchema):
     """BuildInfo [V]."""
 
     NAME = "builds"
     OLDER = {"buildNumber": "number"}  # noqa: RUF012
-    DEFAULTS = RecordSchema.DEFAULTS | {"status": "active"}
+    DEFAULTS = records.RecordSchema.DEFAULTS | {"status": "active"}
     error_messages = {"type": "expected a build, as in `- {id: 6, number: 2, releaseId: 4}`"}  # noqa: RUF012
 
     number = Text(required=True, metadata=about("The number, which is text."))
     status = Choice(*STATUSES, metadata=about("How far it is.", left_out="active"))
     createdBy = Text(metadata=about("Who created it.", left_out="SYSTEM"))
-    createdOn = Date(metadata=about("When it was created.", left_out=DEFAULT_CREATED_ON))
+    createdOn = Date(metadata=about("When it was created.", left_out=records.DEFAULT_CREATED_ON))
     rejectedBy = Text(metadata=about("Who rejected it."))
     rejectedOn = Date(metadata=about("When it was rejected."))
     applicationId = Integer(metadata=about("Its application.", left_out="that of its release"))
@@ -50,10 +42,10 @@ class BuildSchema(RecordSchema):
     releaseNumber = Text(metadata=about("Its release.", left_out="as its release has it"))
     releaseName = Text(metadata=about("Its release.", left_out="as its release has it"))
     buildNumber = Text(metadata=about("An older name of number, same value."))
-    extra = extra_field()
+    extra = records.extra_field()
 
 
-OF_RELEASE = properties_of(
+OF_RELEASE = records.properties_of(
     "release", (*calls.RELEASE, "releaseName", *calls.APPLICATION, "pipelineName")
 )
 """The properties that a build has from its release."""
@@ -61,7 +53,7 @@ OF_RELEASE = properties_of(
 
 def check(builds: Sequence[Row], world: World) -> dict[int, Any]:
     """What is wrong with the builds of a file: of no release or application, or in no stage."""
-    problems = unknown(builds, world, "releases")
+    problems = records.unknown(builds, world, "releases")
     releases = {release["id"]: release for release in world["releases"]}
     for index, build in enumerate(builds):
         if "releaseId" not in build and not {*calls.APPLICATION} <= build.keys():
@@ -89,7 +81,7 @@ def completed(builds: Sequence[Row], world: World) -> Iterator[Row]:
     for build in builds:
         release = releases.get(build.get("releaseId"), {})
         name = {"releaseName": release["number"]} if release else {}
-        yield BuildSchema.completed(name | inherited(release, OF_RELEASE) | build)
+        yield BuildSchema.completed(name | records.inherited(release, OF_RELEASE) | build)
 
 
 class BuildFilters(calls.OfBuild):
@@ -104,7 +96,7 @@ BUILD = Kind(
     name="builds",
     noun="build",
     schema=BuildSchema,
-    filters=properties_of("build", BuildFilters._declared_fields),
+    filters=records.properties_of("build", BuildFilters._declared_fields),
     complete=completed,
     check=check,
     named=named_by_releases,
@@ -153,7 +145,7 @@ def _owner(session: Session, values: Values) -> tuple[Row | None, Row]:
             how = "; restore it first" if release["status"] == "canceled" else ""
             what = f"release {release['number']} is {release['status']}{how}"
             raise calls.refuse("releaseId", what)
-        return release, inherited(release, OF_RELEASE)
+        return release, records.inherited(release, OF_RELEASE)
     if not any(name in values for name in calls.APPLICATION):
         how = "add a release, or an application and a pipelineName"
         raise calls.refuse("releaseId", f"is missing; {how}")
@@ -178,9 +170,9 @@ def note_build(session: Session, release: Row, build: Row) -> None:
     furthest = session.table("builds").get(best)
     highest = 0 if best else -1  # where the release names a build that is not there
     if furthest is not None:
-        highest = place_of(stages, furthest.get("furthestStage"))
+        highest = records.place_of(stages, furthest.get("furthestStage"))
     own = {"BuildId": build["id"], "BuildNumber": build["number"]}
-    if (place_of(stages, build.get("furthestStage")), build["id"]) >= (highest, best):
+    if (records.place_of(stages, build.get("furthestStage")), build["id"]) >= (highest, best):
         release |= {f"furthest{name}": value for name, value in own.items()}
     if build["id"] >= release.get("latestBuildId", 0):
         release |= {f"latest{name}": value for name, value in own.items()}

@@ -21,17 +21,8 @@ from ..core.kind import Kind, World
 from ..core.session import Session
 from ..core.times import moment, outgoing
 from . import _calls as calls
+from . import _records as records
 from ._calls import Values
-from ._records import (
-    DEFAULT_CREATED_ON,
-    DEFAULT_STAGES,
-    RecordSchema,
-    extra_field,
-    inherited,
-    place_of,
-    properties_of,
-    unknown,
-)
 from .builds import OF_RELEASE, note_build
 from .builds import completed as complete_builds
 
@@ -40,13 +31,13 @@ RESULTS = ("succeeded", "warned", "failed")
 STATUSES = (*UNFINISHED, *RESULTS)
 
 
-class DeploymentSchema(RecordSchema):
+class DeploymentSchema(records.RecordSchema):
     """DeploymentInfo [V]."""
 
     NAME = "deployments"
     OLDER = {"packageId": "buildId", "packageNumber": "buildNumber"}  # noqa: RUF012
     # Where they are null, the last two are written [V].
-    DEFAULTS = RecordSchema.DEFAULTS | {"status": "succeeded", "plan": None, "ended": None}
+    DEFAULTS = records.RecordSchema.DEFAULTS | {"status": "succeeded", "plan": None, "ended": None}
     error_messages = {"type": "expected a deployment, as in `- {id: 21, buildId: 6}`"}  # noqa: RUF012
 
     plan = Text(
@@ -60,7 +51,7 @@ class DeploymentSchema(RecordSchema):
     started = Date(metadata=about("When it started.", left_out="createdOn"))
     ended = Date(allow_none=True, metadata=about("When it ended."))
     createdBy = Text(metadata=about("Who created it.", left_out="SYSTEM"))
-    createdOn = Date(metadata=about("When it was created.", left_out=DEFAULT_CREATED_ON))
+    createdOn = Date(metadata=about("When it was created.", left_out=records.DEFAULT_CREATED_ON))
     canceledBy = Text(metadata=about("Who canceled it."))
     canceledOn = Date(metadata=about("When it was canceled."))
     pipelineName = Text(metadata=about("Its pipeline.", left_out="that of its build"))
@@ -80,18 +71,18 @@ class DeploymentSchema(RecordSchema):
         load_only=True,
         metadata=about("The id of the parent or child with which an unfinished one goes on."),
     )
-    extra = extra_field()
+    extra = records.extra_field()
 
 
-OF_BUILD = properties_of("build", (*OF_RELEASE, *calls.BUILD))
+OF_BUILD = records.properties_of("build", (*OF_RELEASE, *calls.BUILD))
 """The properties that a deployment has from its build."""
 
 
 def check(deployments: Sequence[Row], world: World) -> dict[int, Any]:
     """What is wrong with the deployments of a file: a build or a stage that is not there."""
-    problems: dict[Any, Any] = {**unknown(deployments, world, "builds")}
+    problems: dict[Any, Any] = {**records.unknown(deployments, world, "builds")}
     pipelines = world.get("pipelines", {})
-    stages = [stage for each in pipelines.values() for stage in each] or DEFAULT_STAGES
+    stages = [stage for each in pipelines.values() for stage in each] or records.DEFAULT_STAGES
     settings = world.get("settings", {}).get("deployments", {})
     wrong = {stage for stage in settings.get("result", {}) if stage and stage not in stages}
     if wrong:
@@ -107,7 +98,7 @@ def completed(deployments: Sequence[Row], world: World) -> Iterator[Row]:
     worked = {_work(deployment) for deployment in deployments if deployment.get("plan")}
     for deployment in deployments:
         build = builds.get(deployment.get("buildId"), {})
-        full = DeploymentSchema.completed(inherited(build, OF_BUILD) | deployment)
+        full = DeploymentSchema.completed(records.inherited(build, OF_BUILD) | deployment)
         full.setdefault("started", full["createdOn"])
         # One without a plan is the parent of one that has one, or does its work itself.
         full["isChild"] = full["plan"] is not None or _work(deployment) not in worked
@@ -248,7 +239,7 @@ def _enter_stage(session: Session, deployment: Row) -> None:
     if build is None or stage is None:
         return
     stages = calls.stages(session, build)
-    if place_of(stages, stage) >= place_of(stages, build.get("furthestStage")):
+    if records.place_of(stages, stage) >= records.place_of(stages, build.get("furthestStage")):
         build["furthestStage"] = stage
     is_last = stage == stages[-1]
     if is_last:
@@ -279,7 +270,7 @@ def deploy_build(session: Session, values: Values) -> Result:
     stage = _next_stage(session, build, values.get("toStage"), name)
     id_ = session.table("deployments").highest_id + 1
     common = {
-        **inherited(build, OF_BUILD),
+        **records.inherited(build, OF_BUILD),
         "status": "pending",
         "pipelineStageName": stage,
         "createdOn": calls.now(session),
@@ -301,7 +292,7 @@ def _next_stage(session: Session, build: Row, wanted: str | None, name: str) -> 
     """
     stages = calls.stages(session, build)
     if wanted is None:
-        later = stages[place_of(stages, build.get("furthestStage")) + 1 :]
+        later = stages[records.place_of(stages, build.get("furthestStage")) + 1 :]
         if not later:
             what = f"the build is in its last stage, {stages[-1]}; name one with toStage"
             raise calls.refuse(name, what)
@@ -317,7 +308,7 @@ DEPLOYMENT = Kind(
     name="deployments",
     noun="deployment",
     schema=DeploymentSchema,
-    filters=properties_of("deployment", (*DeploymentFilters._declared_fields, "isChild")),
+    filters=records.properties_of("deployment", (*DeploymentFilters._declared_fields, "isChild")),
     internal=("isChild",),
     complete=completed,
     check=check,

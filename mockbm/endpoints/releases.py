@@ -16,15 +16,8 @@ from ..core.json_schema import JsonSchema, Place, about, is_one_of
 from ..core.kind import Kind, World
 from ..core.session import Session
 from . import _calls as calls
+from . import _records as records
 from ._calls import Values
-from ._records import (
-    DEFAULT_CREATED_ON,
-    RecordSchema,
-    extra_field,
-    place_of,
-    properties_of,
-    stages_of,
-)
 
 STATUSES = ("active", "canceled", "deployed")
 
@@ -51,12 +44,12 @@ _ALWAYS = (
 _OLDER = {n: about(f"An older name of {of}, same value.") for n, of in OLDER_NAMES.items()}
 
 
-class ReleaseSchema(RecordSchema):
+class ReleaseSchema(records.RecordSchema):
     """ReleaseInfo. The order of the fields is the order in the response [S, O]."""
 
     NAME = "releases"
     OLDER = OLDER_NAMES
-    DEFAULTS = RecordSchema.DEFAULTS | {"status": "active"}
+    DEFAULTS = records.RecordSchema.DEFAULTS | {"status": "active"}
     error_messages = {"type": "expected a release, as in `- id: 1` with its other properties below"}  # noqa: RUF012
 
     number = Text(required=True, metadata=about("The number, which is text: 1.10 is not 1.1."))
@@ -65,7 +58,7 @@ class ReleaseSchema(RecordSchema):
     template = Text(metadata=about("The name of the release template."))
     status = Choice(*STATUSES, metadata=about("How far it is.", left_out="active"))
     createdBy = Text(metadata=about("Who created it.", left_out="SYSTEM"))
-    createdOn = Date(metadata=about("When it was created.", left_out=DEFAULT_CREATED_ON))
+    createdOn = Date(metadata=about("When it was created.", left_out=records.DEFAULT_CREATED_ON))
     canceledBy = Text(metadata=about("Who canceled it; needs status: canceled.", left_out="SYSTEM"))
     canceledOn = Date(metadata=about("When; needs status: canceled.", left_out="createdOn"))
     targetDate = Date(metadata=about("When it is due."))
@@ -84,7 +77,7 @@ class ReleaseSchema(RecordSchema):
     latestPackageNumber = Text(metadata=_OLDER["latestPackageNumber"])
     releaseName = Text(metadata=_OLDER["releaseName"])
     releaseNumber = Text(metadata=_OLDER["releaseNumber"])
-    extra = extra_field()
+    extra = records.extra_field()
     absent = Flag(load_only=True, metadata=about("Whether it does not exist (yet, or any more)."))
     changes = fields.Nested(
         lambda: ChangeSchema(many=True, partial=True, exclude=("id", "changes", "extra")),
@@ -176,7 +169,7 @@ def completed(releases: Sequence[Row], world: World | None = None) -> Iterator[R
         for builds in likely.get(release["id"], ()):
             full |= _fitting(release, builds)
         if full.get("status") == "canceled":
-            when = full.get("createdOn", DEFAULT_CREATED_ON)
+            when = full.get("createdOn", records.DEFAULT_CREATED_ON)
             full = {"canceledBy": "SYSTEM", "canceledOn": when} | full
         yield ReleaseSchema.completed(full)
 
@@ -192,14 +185,14 @@ def _likely_builds(world: World) -> dict[int, list[list[Row]]]:
         builds.setdefault(build.get("releaseId"), []).append(build)
     pipelines = world.get("pipelines", {})
     return {
-        release["id"]: _likely(mine, stages_of(pipelines, release.get("pipelineName")))
+        release["id"]: _likely(mine, records.stages_of(pipelines, release.get("pipelineName")))
         for release in world.get("releases", ())
         if (mine := builds.get(release["id"]))
     }
 
 
 def _likely(builds: Sequence[Row], stages: Sequence[str]) -> list[list[Row]]:
-    ranked = sorted(builds, key=lambda build: place_of(stages, build.get("furthestStage")))
+    ranked = sorted(builds, key=lambda build: records.place_of(stages, build.get("furthestStage")))
     if all(build.get("furthestStage", stages[0]) in stages for build in builds):
         furthest = ranked[-1].get("furthestStage")
         ranked = [build for build in ranked if build.get("furthestStage") == furthest]
@@ -262,7 +255,7 @@ def sample_release(number: int, /, **changes: object) -> Row:
         "sequence": number,
         "template": "Standard",
         "createdBy": "JohnSmith",
-        "createdOn": DEFAULT_CREATED_ON,
+        "createdOn": records.DEFAULT_CREATED_ON,
         "targetDate": "2024-02-01",
         "applicationId": 1,
         "applicationName": "TaxCalculator",
@@ -296,7 +289,7 @@ RELEASE = Kind(
     name="releases",
     noun="release",
     schema=ReleaseSchema,
-    filters=properties_of("release", FilterSchema._declared_fields),
+    filters=records.properties_of("release", FilterSchema._declared_fields),
     complete=completed,
     changed=changed,
     check=check,
