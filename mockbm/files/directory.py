@@ -119,6 +119,7 @@ class _Family:
     def __init__(self, directory: Path, progress: Progress | None = None) -> None:
         self.problems: list[Problem] = []
         self.files: dict[str, Path] = {}  # those that can be scenarios, by name
+        self._schema = ScenarioSchema()  # which takes longer to make than to load a short file
         self._progress = progress
         self._sizes: dict[Path, int] = {}
         self._parts: dict[Path, float] = {}  # of the sizes, what has been read
@@ -228,7 +229,7 @@ class _Family:
         problems: dict[Any, Any] = {}
         base = None
         try:
-            loaded: Any = ScenarioSchema().load(values)
+            loaded: Any = self._schema.load(values)
         except ValidationError as error:
             problems, loaded = error.messages_dict, error.valid_data or {}
         if "extends" in loaded:

@@ -235,7 +235,6 @@ class Document:
 
     def _mapping(self, node: MappingNode, where: errors.Path, *, typed: bool) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
                 what = "no list or mapping can be a key; a text that begins with { or ["
@@ -246,9 +245,9 @@ class Document:
             if key.tag not in _TAGS:
                 self._refuse_tag(key, there)
             if name in values:
-                self._complain(key, there, f"occurs twice; first in line {lines[name]}")
+                first = self._pairs_of(node)[name][0].start_mark.line + 1
+                self._complain(key, there, f"occurs twice; first in line {first}")
                 continue
-            lines[name] = key.start_mark.line + 1
             typed_inside = typed and name not in UNTYPED
             values[name] = self._value(value, there, typed=typed_inside)
         return values
