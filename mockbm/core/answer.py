@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from marshmallow import ValidationError
 
+from .access import Access
 from .endpoint import TEXT, Endpoint, Result
 from .faults import NEEDS_SOCKET, NOTHING, Verdict
 from .mock import Mock
@@ -44,7 +45,7 @@ def answer(mock: Mock, request: Request) -> Answer:
     endpoint = mock.endpoint(request.path)
     call = endpoint.understand(request, strict=mock.strict)
     key = header_key(request.headers) or call.api_key
-    with mock.session(key) as access:
+    with Access(mock, key) as access:
         session, verdict = access.session, NOTHING
         result = (
             _refuse_target(endpoint, request, session)

@@ -1,200 +1,30 @@
-"""The mock: its scenarios and sessions, and which session an API key means.
-
-A session's own key means that session, any other accepted key the default session, and
-`KEY@scenario` a session of that key which always has that scenario.
-"""
+"""The mock: its scenarios and its sessions, which a program in this process uses by their ids."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from copy import deepcopy
-from itertools import compress
 from typing import Any
 
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from .catalog import Catalog, Source
-from .endpoint import Endpoint, Result, not_found
+from .endpoint import Endpoint, not_found
 from .errors import ScenarioError, UnknownName, plural
 from .fields import Duration, Moment
-from .journal import MAX_ANSWER, MAX_IDS, Entry, Record, narrowed
-from .request import Call, Request, header_key
-from .scenario import DEFAULT_API_KEY, Scenario
+from .journal import Entry, Record, narrowed
+from .scenario import Scenario
 from .session import DEFAULT, Session, Store, log, new_key, session_id
-from .times import Clock, duration, moment, monotonic, outgoing, perf_counter
+from .times import Clock, duration, moment, monotonic, outgoing
 
 DEFAULT_SCENARIO = "documented"
 
-PIN = "@"
-"""Stands between an API key and the scenario that it is pinned to."""
-
 ADMIN_PREFIX = "/__admin"
-
-UNSENT = "not sent: the client was gone"
-"""The note of an answer that is in the journal and did not go out."""
-
-
-class Access:
-    """A unit of work with the session that an API key means, and whether the key is refused.
-
-    A session's own key is accepted in every scenario that accepts any key at all.
-
-    refusal: why the key is refused; "" where it is not.
-    parent: the session whose key a pinned key is made of.
-    recorded: what was written into journals: the id of each session, and the record.
-    """
-
-    __slots__ = ("_key", "_units", "mock", "parent", "recorded", "refusal", "session")
-    session: Session
-
-    def __init__(self, mock: Mock, key: str | None) -> None:
-        self.mock = mock
-        self.refusal = ""
-        self.parent: Session | None = None
-        self.recorded: tuple[tuple[str, Record], ...] = ()
-        self._key = key
-        self._units: list[AbstractContextManager[Session | None]] = []
-
-    def __enter__(self) -> Access:
-        try:
-            self._find(self._key or "")
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            if self._units:
-                self._units.pop().__exit__(*error)
-        except BaseException:
-            error = sys.exc_info()
-            raise
-        finally:
-            if self._units:  # that of the parent
-                self._units.pop().__exit__(*error)
-
-    def _use(self, id_: str) -> Session | None:
-        """Begin a unit of work with a session of this id, if there is one."""
-        unit = self.mock.store.use(id_)
-        session = unit.__enter__()
-        if session is None:
-            unit.__exit__(None, None, None)
-        else:
-            self._units.append(unit)
-            self.mock._sync(session)
-        return session
-
-    def _find(self, key: str) -> None:
-        mock, own = self.mock, session_id(key)
-        base, is_pinned, name = key.rpartition(PIN)
-        ids = (own, session_id(base)) if is_pinned else (own,)
-        for id_ in (*compress(ids, mock._find(*ids)), DEFAULT):
-            session = self._use(id_)
-            if session is None:
-                continue  # it has ended at this moment
-            self.session = session
-            if id_ == own:
-                self.refusal = _refusal(session, session.scenario, key)
-            elif id_ == DEFAULT and key in session.scenario.api_keys:
-                pass
-            elif is_pinned and (id_ != DEFAULT or base in mock.catalog.api_keys):
-                self._find_pinned(session, key, base, name)
-            else:
-                self.refusal = mock._why_refused(session, self._key, own)
-            return
-        raise ConnectionError(_LOST)
-
-    def _find_pinned(self, parent: Session, key: str, base: str, name: str) -> None:
-        """Take the session of a key that always has one scenario.
-
-        It is opened when it is first needed, and begins again when its parent does.
-        """
-        mock = self.mock
-        try:
-            scenario = mock.catalog.get(name)
-            self.refusal = _refusal(parent, scenario, base)
-            if not self.refusal:
-                mock.catalog.require_playable(scenario)
-        except UnknownName as error:
-            self.refusal = f"the API key is pinned, but {error}"
-        except ScenarioError as error:
-            self.refusal = str(error)
-        if self.refusal:
-            return
-        id_ = session_id(f"pinned {key}")
-        mock.store.find(id_)
-        for _ in range(2):
-            pin = self._use(id_)
-            if pin is not None:
-                if pin.generation != parent.generation:
-                    pin.reset(scenario, parent.clock)
-                    pin.generation = parent.generation
-                pin.clock = parent.clock
-                self.session, self.parent = pin, parent
-                return
-            scenario.prepare()
-            fresh = mock._fresh(id_, f"pinned to {scenario.name}", scenario, parent)
-            if mock.store.add(fresh):
-                fresh.log("opened", "opened by its first request", scenario=scenario.name)
-        self.refusal = "the session of this API key has ended"
-
-    def record(
-        self,
-        request: Request,
-        call: Call,
-        result: Result,
-        delay: float,
-        broken: str,
-        began: float,
-    ) -> None:
-        """Write the request into the journal, and into the parent's, and log it."""
-        arrives = broken in ("", "truncate")
-        body = result.body if arrives and request.method != "HEAD" else b""
-        size = len(body) // 2 if broken else len(body)
-        notes = (f"delayed by {delay * 1000:.0f} ms",) if delay else ()
-        if call.key_place and header_key(request.headers):
-            notes = (f"a further API key, in the {call.key_place}, is ignored", *notes)
-        session = self.session
-        for journaling in (session, self.parent) if self.parent else (session,):
-            journaling.number += 1
-            record = Record(
-                journaling.number,
-                time.time(),
-                perf_counter() - began + delay,
-                request.method,
-                request.path,
-                result.status if arrives else 0,
-                session.scenario.name,
-                session.revision,
-                call,
-                len(result.ids),
-                result.ids[:MAX_IDS],
-                body[: min(size, MAX_ANSWER)],
-                size,
-                result.explanation,
-                notes,
-            )
-            journaling.journal.add(record)
-            self.recorded = (*self.recorded, (journaling.id, record))
-        self.mock.on_record(self.recorded[0][1], session)  # with its number in this session
-
-    def unsent(self) -> None:
-        """Note in the journal, and log, that the client was gone before the answer was sent."""
-        for id_, record in self.recorded:
-            record.notes = (*record.notes, UNSENT)
-            with self.mock.store.use(id_) as session:
-                if session is not None:
-                    session.journal.update(record)
-                    text = f"#{record.number} is {UNSENT}"
-                    session.log("unsent", text, number=record.number)
 
 
 def log_record(record: Record, session: Session) -> None:
@@ -334,7 +164,7 @@ class Mock:
         self.catalog.require_playable(start)
         start.prepare()
         key = new_key()
-        session = self._fresh(session_id(key), label, start)
+        session = self.fresh(session_id(key), label, start)
         if not self.store.add(session, self.max_sessions):
             raise RuntimeError(
                 f"{plural(self.max_sessions, 'session')} may be open, and no more; end one, or "
@@ -343,7 +173,7 @@ class Mock:
         session.log("opened", f"opened in {start.name}", scenario=start.name)
         return LocalSession(self, session.id, key)
 
-    def _fresh(
+    def fresh(
         self, id_: str, label: str, start: Scenario, parent: Session | None = None
     ) -> Session:
         clock = self.clock if parent is None else parent.clock
@@ -374,23 +204,23 @@ class Mock:
     @contextmanager
     def use(self, id_: str) -> Iterator[Session]:
         """A unit of work with the session of that id. Raises: UnknownName."""
-        self._find(id_)
+        self.find(id_)
         with self.store.use(id_) as found:
             if found is None:
-                raise ConnectionError(_LOST) if id_ == DEFAULT else UnknownName("session", id_)
-            self._sync(found)
+                raise ConnectionError(LOST) if id_ == DEFAULT else UnknownName("session", id_)
+            self.sync(found)
             yield found
 
-    def _find(self, *ids: str) -> list[bool]:
+    def find(self, *ids: str) -> list[bool]:
         """Which of these sessions there are; the default one begins when it is first needed."""
         *found, is_default = self.store.find(*ids, DEFAULT)
         if self.store.reloads() != self._reloads:
             self._catch_up()
         if not is_default:
-            self.store.add(self._fresh(DEFAULT, "", self.catalog.get(self._start)))
+            self.store.add(self.fresh(DEFAULT, "", self.catalog.get(self._start)))
         return found
 
-    def _sync(self, session: Session) -> None:
+    def sync(self, session: Session) -> None:
         """Give a session its active scenario as it is now.
 
         Where this process cannot have it, which another one may, all that needs it fails; a switch
@@ -413,42 +243,8 @@ class Mock:
         elif not session.is_loaded:
             session.load(self.catalog.inline(session.values))
 
-    def session(self, key: str | None) -> Access:
-        """A unit of work with the session that an API key means, for a `with` block."""
-        return Access(self, key)
 
-    def _why_refused(self, default: Session, key: str | None, id_: str) -> str:
-        if key is None:
-            return "the API key is missing" + _hint(default.scenario)
-        why = self.store.ended(id_) or self.store.ended(session_id(key.rpartition(PIN)[0]))
-        if why is not None:
-            return f"the session of this API key has ended: {why}" + _hint(default.scenario)
-        if key in self.catalog.api_keys:
-            others = [item.name for item in self.catalog.scenarios.values() if key in item.api_keys]
-            return (
-                f"scenario {default.scenario.name} does not accept this API key; "
-                f"accepted by: {', '.join(others)}"
-            ) + _hint(default.scenario)
-        return "the API key is unknown" + _hint(default.scenario)
-
-
-_LOST = "the shared state has lost the default session at this moment"
-
-
-def _refusal(session: Session, scenario: Scenario, key: str) -> str:
-    """Why a scenario refuses a key whose session is known; "" where it does not."""
-    accepted = scenario.api_keys
-    if key in accepted or (accepted and session.id != DEFAULT):
-        return ""
-    what = "does not accept this API key" if accepted else "accepts no API key at all"
-    return f"scenario {scenario.name} {what}"
-
-
-def _hint(scenario: Scenario) -> str:
-    """The end of a refusal: the vendor's key where it would do."""
-    if scenario.api_keys == (DEFAULT_API_KEY,):
-        return f"; scenario {scenario.name} accepts {DEFAULT_API_KEY}"
-    return "" if scenario.api_keys else f"; scenario {scenario.name} accepts no API key at all"
+LOST = "the shared state has lost the default session at this moment"
 
 
 class LocalSession:
