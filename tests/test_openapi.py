@@ -151,7 +151,7 @@ def test_the_endpoint_without_its_state(document: Any, monkeypatch: pytest.Monke
     def gone(_: object) -> None:
         raise ConnectionError("the shared state does not answer")
 
-    monkeypatch.setattr(app.extensions["mockbm"], "session", gone)
+    monkeypatch.setattr(app.extensions["mockbm"].store, "use", gone)
     answer = app.test_client().get("/api/releases")
     headers = document["paths"]["/api/releases"]["get"]["responses"]["503"]["headers"]
     required = [name for name, header in headers.items() if header.get("required")]
