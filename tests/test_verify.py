@@ -28,7 +28,7 @@ from drifts import (
     matching,
     refusing,
 )
-from verifying import COUNTS, FULL, KEY, differences, keeps_secrets, serving, verified
+from verifying import COUNTS, FULL, KEY, answering, differences, keeps_secrets, verified
 
 from mockbm.core.scenario import DEFAULT_API_KEY
 from mockbm.endpoints import LISTS
@@ -498,7 +498,7 @@ ROWS = [
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
 def test_a_drift_is_found_and_none_is_invented(row: Row) -> None:
     """Each drift is one finding for each cause, and the report keeps what is secret."""
-    with serving(row.drift) as server:
+    with answering(row.drift) as server:
         result = verified(server.url, "--key-in-query")
         methods = {entry.method for entry in server.mock.default.requests()}
     found = re.findall(r"^\d+\. (.*)$", result.stdout, re.MULTILINE)
@@ -604,7 +604,7 @@ def test_a_drift_is_found_with_other_releases(row: Row, scenario: str) -> None:
 def test_a_finding_about_values_has_them_as_examples() -> None:
     """Statuses that are none are one finding, with each of them once."""
     capitals = in_each(lambda r: r.update(status=r["status"].title()))
-    with serving(capitals) as server:
+    with answering(capitals) as server:
         told = verified(server.url).stdout
     assert "server: none of these\n  mock:   one of active, canceled, deployed\n" in told
     assert re.findall(r"seen:   (.*)", told) == [
@@ -840,7 +840,7 @@ STATIC = [
 @pytest.mark.parametrize("name", STATIC)
 def test_nothing_is_found_where_nothing_differs(name: str) -> None:
     """A server that answers as the mock does passes, whatever its releases are."""
-    with serving(values=None, scenario=name) as server:
+    with answering(values=None, scenario=name) as server:
         result = verified(server.url, "--json", "--key-in-query", key="abc12345")
         entries = server.mock.default.requests()
     assert (result.exit_code, differences(result)) == (0, [])
@@ -855,7 +855,7 @@ def test_nothing_is_found_where_nothing_differs(name: str) -> None:
 def test_nothing_is_found_in_many_releases() -> None:
     """Hundreds of releases pass as a few do, with no more requests."""
     values = {"apiKeys": [KEY], "generate": {"releases": 400, "applications": 9}}
-    with serving(values=values) as server:
+    with answering(values=values) as server:
         report = json.loads(verified(server.url, "--json").stdout)
     assert (report["releases"], report["differences"]) == (400, [])
     assert report["requests"] < 170
@@ -863,7 +863,7 @@ def test_nothing_is_found_in_many_releases() -> None:
 
 def test_a_rich_instance_leaves_nothing_unchecked() -> None:
     """Where releases have all that can be compared, only what was not asked for is left."""
-    with serving(values=FULL) as server:
+    with answering(values=FULL) as server:
         assert json.loads(verified(server.url, "--json").stdout)["notChecked"] == [
             "the key in the query: URLs are written into logs on their way"
         ]
@@ -885,25 +885,25 @@ UNCHECKED = {
 @pytest.mark.parametrize("name", UNCHECKED)
 def test_a_pass_says_what_was_not_checked(name: str) -> None:
     """Where releases are missing to see something by, the report says so."""
-    with serving(values=None, scenario=name) as server:
+    with answering(values=None, scenario=name) as server:
         told = verified(server.url, key="abc12345").stdout
     assert f"\n  {UNCHECKED[name]}\n" in told
 
 
 def test_the_last_line_says_how_much_was_missed() -> None:
     """A pass without releases is a small one, and a difference may stand for others."""
-    with serving(values=None, scenario="empty") as server:
+    with answering(values=None, scenario="empty") as server:
         told = verified(server.url, key="abc12345").stdout
     last = rf"no difference in \d+ requests, 0 releases \(so most was not checked\): {server.url}"
     assert re.fullmatch(last, told.splitlines()[-1])
-    with serving(refusing(is_json_post), FULL) as server:
+    with answering(refusing(is_json_post), FULL) as server:
         told = verified(server.url, "--key-in-query").stdout
     found = re.search(rf"{COUNTS} \((\d+) checks left out because of that\): http", told)
     skipped = re.search("what builds on a JSON body by POST, where the two differ: (.*)", told)
     assert found is not None
     assert skipped is not None
     assert int(found[1]) == skipped[1].count(", ") + 1 - skipped[1].count(", which counts")
-    with serving(in_releases(lambda r: {"releases": r})) as server:
+    with answering(in_releases(lambda r: {"releases": r})) as server:
         told = verified(server.url).stdout
     last = f"1 difference in 1 request, 0 releases (so most was not checked): {server.url}"
     assert told.splitlines()[-1] == last
@@ -911,7 +911,7 @@ def test_the_last_line_says_how_much_was_missed() -> None:
 
 def test_what_was_asked_for_is_announced() -> None:
     """The command says how many requests there will be, and keeps to it."""
-    with serving(values=FULL) as server:
+    with answering(values=FULL) as server:
         result = verified(server.url, "--key-in-query")
         sent = server.mock.default.requests()[-1].number
     said = r"asking http.* for (\w+) at most (\d+) times, with GET, HEAD and POST only\n"
@@ -922,7 +922,7 @@ def test_what_was_asked_for_is_announced() -> None:
 
 def test_releases_that_change_meanwhile() -> None:
     """A release that comes while it asks makes it ask everything again, and is no difference."""
-    with serving(values=None, scenario="release-appears") as server:
+    with answering(values=None, scenario="release-appears") as server:
         result = verified(server.url, "--json", key="abc12345")
     assert (result.exit_code, differences(result)) == (0, [])
     assert json.loads(result.stdout)["releases"] == 2

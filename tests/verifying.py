@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from threading import Thread
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
+from urllib.response import addinfourl
 
 from click.testing import CliRunner, Result
 from drifts import Drift, drifted
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import create_environ, run_wsgi_app
 
 from mockbm import MockServer
 from mockbm.cli import main
@@ -149,6 +155,33 @@ def serving(
         listener.shutdown()
         listener.server_close()
         thread.join()
+
+
+@contextmanager
+def answering(
+    drift: Drift | None = None, values: Any = RICH, scenario: str = "empty"
+) -> Iterator[MockServer]:
+    """The same without a socket: urllib, by which verify asks, calls the mock itself."""
+    server = MockServer(scenario=scenario, port=80)
+    if values is not None:
+        server.mock.default.use_values(values)
+    app = server.app.wsgi_app
+    drifting = drifted(app, drift) if drift else app
+
+    def http_open(_handler: object, request: urllib.request.Request) -> addinfourl:
+        headers, data = dict(request.header_items()), cast(bytes, request.data)
+        asked = create_environ(
+            request.selector, method=request.get_method(), headers=headers, data=data
+        )
+        parts, status, found = run_wsgi_app(drifting, asked, buffered=True)
+        answer = addinfourl(
+            io.BytesIO(b"".join(parts)), cast(Message, found), server.url, int(status[:3])
+        )
+        answer.length = 0  # nothing is missing
+        return answer
+
+    with patch.object(urllib.request.HTTPHandler, "http_open", http_open):
+        yield server
 
 
 class _Quiet(WSGIRequestHandler):
