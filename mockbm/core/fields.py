@@ -67,7 +67,7 @@ class Value(Field[T]):
             return missing
         if value is missing or value is None or self.validators:
             return super().deserialize(value, attr, data, **kwargs)
-        return self._deserialize(value, attr, data, **kwargs)
+        return self._deserialize(value, attr, data)
 
     def serialize(self, attr: str, obj: Any, *args: Any, **kwargs: Any) -> Any:
         if type(obj) is dict and self.dump_default is missing and self.attribute is None:
