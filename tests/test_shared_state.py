@@ -425,6 +425,9 @@ def test_a_scenario_that_only_another_mock_has(
             health = admin("GET", url, "/health")
             assert (health.status_code, health.json()["status"]) == (503, "unavailable")
             assert message in health.json()["problems"][0]
+            fault = {"faults": [{"respond": {"status": 418}}]}
+            assert admin("PUT", url, "/faults", fault).status_code == 503
+            assert ask(first.url).status_code == 200
             expected = f"the mock at {url} is unavailable: {health.json()['problems'][0]}\n"
             assert run("health", "--url", url).stderr == expected
             assert message in admin("GET", url, "/scenario").json()["detail"]

@@ -127,9 +127,12 @@ class Session:
         self.restart()
 
     def add_faults(self, values: Any, faults: tuple[Fault, ...]) -> None:
-        """Let requests meet these `faults` first. The active scenario and its own go on."""
+        """Let requests meet these `faults` first. The active scenario and its own go on.
+
+        Raises: ConnectionError where it is not at hand, and nothing has changed.
+        """
+        before = len(self.all_faults) - len(self.scenario.faults)
         if self.counts.met:
-            before = len(self.added)
             self.counts.met[:before] = [0] * len(faults)
             self.counts.passed[:before] = [[] for _ in faults]
         self.faults, self.added = values or None, faults
