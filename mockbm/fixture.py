@@ -244,7 +244,8 @@ class MockbmFixture:
         parameters: as BuildMaster spells their names, and as the client wrote their values.
         """
         calls = Calls(self._all_requests(), endpoint, parameters)
-        if not calls.matching if times is None else len(calls.matching) != times:
+        is_met = bool(calls.matching) if times is None else len(calls.matching) == times
+        if not is_met:
             wanted = {None: "at least 1 call", 0: "no call", 1: "1 call"}
             pytest.fail(calls.miss(wanted.get(times, f"{times} calls")))
 

@@ -211,7 +211,7 @@ def _every_scenario(metafunc: pytest.Metafunc) -> tuple[str, ...]:
             return tuple(scenario["name"] for scenario in found)
         *plugins, nearest = _definitions(metafunc.definition)["mockbm_scenarios"]
         # An override can be called here if it needs no other fixture.
-        directory = nearest.func(*([] if plugins else [metafunc.config]))
+        directory = nearest.func() if plugins else nearest.func(metafunc.config)
         files = scenario_files(Path(directory or shipped_scenarios()))
     except (LookupError, OSError, RuntimeError, TypeError, ValueError):
         return (EVERY,)  # for which the fixture fails with the reason

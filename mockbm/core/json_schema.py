@@ -138,10 +138,10 @@ def _value(field: fields.Field[Any], place: Place, refer: Refer | None) -> JsonS
     if isinstance(field, fields.List):
         return {"type": "array", "items": _value(field.inner, place, refer)}
     if isinstance(field, fields.Dict):
-        values = field.value_field and {
-            "additionalProperties": _value(field.value_field, place, refer)
-        }
-        return {"type": "object", **(values or {})}
+        shape = {"type": "object"}
+        if field.value_field:
+            shape["additionalProperties"] = _value(field.value_field, place, refer)
+        return shape
     describe: Callable[[Place], JsonSchema] | None = getattr(field, "json_schema", None)
     shape = describe(place) if describe else {"type": _TYPES[type(field)]}
     for check in field.validators:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +48,7 @@ Wired = tuple[Request, bool, Answer | None]
 is there already where bytes could not be read as a request."""
 
 
-class Hub:
+class Hub(ABC):
     """What all connections of one server share, and what answers their requests.
 
     loop: their event loop. pool: threads for what may wait.
@@ -65,9 +66,9 @@ class Hub:
         self._seen: set[int] = set()
         self.tick()
 
+    @abstractmethod
     def answer(self, request: Request, peer: Any) -> Answer:
         """Answer a request. peer: the client's address."""
-        raise NotImplementedError
 
     def may_wait(self, request: Request) -> bool:
         """Whether a thread is to answer a request, since the answer may have to wait."""
